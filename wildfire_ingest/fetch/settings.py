@@ -1,0 +1,39 @@
+"""What the API client of one source needs to know; built by config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiQuota:
+    """A published quota: at most `units` in any `interval_s`, shared by all who use `name`."""
+
+    name: str
+    """The API (and the key's hash where the quota is per key), e.g. `firms`."""
+    units: float
+    interval_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchSettings:
+    """One source's client."""
+
+    source_id: str
+    base_url: str
+    state_dir: Path
+    rate_limit_per_minute: int = 60
+    quota: ApiQuota | None = None
+    deadline_s: float = 30.0
+    """For a whole request with its retries, body included."""
+    cache_ttl_s: float = 60.0
+    """0 = no response cache."""
+    max_body_bytes: int = 64 * 1024 * 1024
+    allow_insecure_http: bool = False
+    max_consecutive_failures: int = 10
+    circuit_open_s: float = 60.0
+    max_attempts: int = 3
+    backoff_base_s: float = 1.0
+    backoff_max_s: float = 30.0
+    user_agent: str = "wildfire-ingest"
