@@ -5,7 +5,7 @@
     ├── FetchError                      the source's
     │   ├── SourceUnavailable           passes: outage, time-out, 5xx, 429 (retry_after_s)
     │   ├── AnswerRefused               the body is not an answer although the status says so
-    │   ├── SourceRejected              permanent until the configuration changes (bad key, bad area)
+    │   ├── SourceRejected              permanent until the configuration changes (bad key)
     │   └── CircuitOpen                 not asked: the circuit is open until retry_after_s
     ├── SpoolError                      this machine's
     │   ├── SpoolBusy                   another process owns this source's spool
