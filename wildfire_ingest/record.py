@@ -6,7 +6,8 @@ them; dispatch orders the loads; delivery sends them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
@@ -102,10 +103,35 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class OutRecord:
-    """One record as it goes to Kafka."""
+class DeadLetter:
+    """Why a row goes to the dead letter topic instead of its own."""
 
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    reason: str
+    error_class: str
+    stage: str
+    """Where it failed: `decode`, `client` (too large to send) or `broker` (refused)."""
+    original_topic: str
+    first_failed_at_us: int
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One load as it goes to Kafka; the sequences run in parallel, a row per index."""
+
+    lane: Lane
+    seq: int
+    sha256: bytes
+    """The lane's chain up to and with this load."""
+    topics: Sequence[str]
+    keys: Sequence[bytes]
+    values: Sequence[bytes]
+    ids: Sequence[bytes]
+    """`<32 hex digits>.<revision>`: what exactly once is counted on."""
+    types: Sequence[bytes]
+    observed_at_s: Sequence[int]
+    dead: Mapping[int, DeadLetter]
+    """The rows addressed to the dead letter topic."""
+
+    def __len__(self) -> int:
+        return len(self.values)

@@ -1,0 +1,129 @@
+"""Which observation a row is, and what it says: its id, its content hash, its JSON value.
+
+Pure.  An id is BLAKE2b-128 (RFC 7693) over the source type and the natural key, the same live,
+in backfill and after a restart.  The content hash is BLAKE2b-64 over the observed time and the
+body's JSON; equal content is a repeat, other content a revision.  The value is encoded once:
+the envelope's fields are put before the body's bytes that were hashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from wildfire_ingest.record import Record
+
+ID_BYTES = 16
+HASH_BYTES = 8
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class Identified(msgspec.Struct, frozen=True, gc=False):
+    """The ids and contents of many rows, in parallel."""
+
+    digests: list[bytes]
+    contents: list[bytes]
+    """JSON of each body, braces included."""
+    hi: U64
+    lo: U64
+    hashes: U64
+    observed_s: I64
+
+
+def record_id(source_type: str, natural_key: bytes) -> bytes:
+    """The 16 bytes of a row's id."""
+    return blake2b(_prefix(source_type) + natural_key, digest_size=ID_BYTES).digest()
+
+
+def reject_id(source_type: str, raw: bytes) -> bytes:
+    """A rejected row is the same as long as its raw bytes are."""
+    return blake2b(b"reject|" + _prefix(source_type) + raw, digest_size=ID_BYTES).digest()
+
+
+def content_hash(observed_s: int, content: bytes) -> int:
+    """64 bits over the observed time and the body's JSON."""
+    seed = observed_s.to_bytes(8, "big", signed=True)
+    return int.from_bytes(blake2b(content, digest_size=HASH_BYTES, salt=seed).digest(), "little")
+
+
+def identify(source_type: str, records: Sequence[Record]) -> Identified:
+    """Ids and content hashes of a whole answer.  About 3 us a row."""
+    prefix = _prefix(source_type)
+    encode = _ENCODER.encode
+    contents = [encode(r.body) for r in records]
+    digests = [blake2b(prefix + r.natural_key, digest_size=ID_BYTES).digest() for r in records]
+    seeds: dict[int, bytes] = {}
+    hashes = []
+    for r, content in zip(records, contents, strict=True):
+        at = r.observed_at_s
+        seed = seeds.get(at)
+        if seed is None:
+            seed = seeds[at] = at.to_bytes(8, "big", signed=True)
+        hashes.append(blake2b(content, digest_size=HASH_BYTES, salt=seed).digest())
+    hi, lo = split_ids(digests)
+    observed = np.fromiter((r.observed_at_s for r in records), np.int64, len(records))
+    packed = np.frombuffer(b"".join(hashes), "<u8").astype(np.uint64)
+    return Identified(digests, contents, hi, lo, packed, observed)
+
+
+def split_ids(digests: Sequence[bytes]) -> tuple[U64, U64]:
+    """16-byte ids as two columns of unsigned integers, in the order of their bytes."""
+    columns = np.frombuffer(b"".join(digests), ">u8").reshape(-1, 2).astype(np.uint64)
+    return np.ascontiguousarray(columns[:, 0]), np.ascontiguousarray(columns[:, 1])
+
+
+class ValueWriter:
+    """Writes the JSON values of one poll: the envelope, then the body's own fields."""
+
+    def __init__(self, source_id: str, ingested_at_s: int) -> None:
+        self._source = _ENCODER.encode(source_id)
+        self._ingested = iso_seconds(ingested_at_s)
+        self._heads: dict[tuple[str, int, int], bytes] = {}
+
+    def write(self, digest: bytes, record: Record, content: bytes, revision: int) -> bytes:
+        """The value of one record; `content` is the JSON of its body."""
+        body = record.body
+        middle = self._middle(body.record_type, body.schema_version, record.observed_at_s)
+        head = b'{"id":"%b%b%d' % (digest.hex().encode(), middle, revision)
+        return head + b"}" if content == b"{}" else head + b"," + content[1:]
+
+    def _middle(self, record_type: str, version: int, observed_s: int) -> bytes:
+        key = (record_type, version, observed_s)
+        known = self._heads.get(key)
+        if known is None:
+            known = self._heads[key] = (
+                b'","type":%b,"source_id":%b,"schema_version":%d,'
+                b'"observed_at":"%b","ingested_at":"%b","revision":'
+                % (
+                    _ENCODER.encode(record_type),
+                    self._source,
+                    version,
+                    iso_seconds(observed_s),
+                    self._ingested,
+                )
+            )
+        return known
+
+
+def content_of_value(value: bytes) -> bytes:
+    """The body's JSON out of a value that ValueWriter wrote: for rebuilding the index."""
+    at = value.index(b'"revision":')
+    comma = value.find(b",", at)
+    return b"{}" if comma < 0 else b"{" + value[comma + 1 :]
+
+
+def iso_seconds(epoch_s: int) -> bytes:
+    """`2026-11-23T18:40:00Z`."""
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+
+
+def _prefix(source_type: str) -> bytes:
+    return source_type.encode() + b"|"

@@ -1,0 +1,166 @@
+"""A load as bytes: the rows of one poll and one lane, packed once and sent as they are.
+
+Pure.  Payload, version 1:  `WFL1` · u32 length · header JSON · u8 topic index a row · u8 type
+index a row · u32 key length a row · u32 value length a row · keys · values.  Ids blob: one
+ID_ROW a row.  Integers little-endian, but the id's two halves, which keep their byte order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from wildfire_ingest.errors import SpoolCorrupt
+from wildfire_ingest.record import DeadLetter, Lane, Outgoing
+
+MAGIC = b"WFL1"
+ID_ROW = np.dtype(
+    [
+        ("hi", ">u8"),
+        ("lo", ">u8"),
+        ("hash", "<u8"),
+        ("observed_s", "<i8"),
+        ("revision", "<u4"),
+        ("kind", "u1"),
+    ]
+)
+RECORD, REJECT = 0, 1
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What is said once for the whole load."""
+
+    n: int
+    topics: list[str]
+    types: list[str]
+    dead: dict[str, DeadLetter] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a load before they are packed; sequences in parallel."""
+
+    topics: Sequence[str]
+    types: Sequence[str]
+    keys: Sequence[bytes]
+    values: Sequence[bytes]
+    ids: npt.NDArray[np.void]
+    """Of dtype ID_ROW."""
+    dead: Mapping[int, DeadLetter]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A load ready for the spool."""
+
+    lane: Lane
+    n: int
+    dead: int
+    topics: tuple[str, ...]
+    newest_observed_s: int
+    ids: bytes
+    payload: bytes
+
+
+def pack(lane: Lane, rows: Rows) -> Packed:
+    """Rows to bytes."""
+    topics, topic_index = _index(rows.topics)
+    types, type_index = _index(rows.types)
+    header = msgspec.json.encode(
+        Header(len(rows), list(topics), list(types), {str(i): d for i, d in rows.dead.items()})
+    )
+    payload = b"".join(
+        (
+            MAGIC,
+            len(header).to_bytes(4, "little"),
+            header,
+            topic_index,
+            type_index,
+            _lengths(rows.keys),
+            _lengths(rows.values),
+            *rows.keys,
+            *rows.values,
+        )
+    )
+    newest = int(rows.ids["observed_s"].max()) if len(rows) else 0
+    return Packed(lane, len(rows), len(rows.dead), topics, newest, rows.ids.tobytes(), payload)
+
+
+def unpack(lane: Lane, seq: int, sha256: bytes, ids: bytes, payload: bytes) -> Outgoing:
+    """Bytes to what delivery sends.  Raises SpoolCorrupt where they are not a load."""
+    if payload[:4] != MAGIC:
+        raise SpoolCorrupt(
+            f"load {lane.name} {seq} starts with {payload[:4]!r}, expected {MAGIC!r}"
+        )
+    start = 8 + int.from_bytes(payload[4:8], "little")
+    header = msgspec.json.decode(payload[8:start], type=Header)
+    n = header.n
+    topic_index, type_index = payload[start : start + n], payload[start + n : start + 2 * n]
+    start += 2 * n
+    lengths = np.frombuffer(payload, "<u4", 2 * n, start)
+    edges = (np.cumsum(lengths, dtype=np.int64) + (start + 8 * n)).tolist()
+    parts = [payload[a:b] for a, b in zip([start + 8 * n, *edges[:-1]], edges, strict=True)]
+    rows = np.frombuffer(ids, ID_ROW)
+    type_bytes = [name.encode() for name in header.types]
+    return Outgoing(
+        lane=lane,
+        seq=seq,
+        sha256=sha256,
+        topics=[header.topics[i] for i in topic_index],
+        keys=parts[:n],
+        values=parts[n:],
+        ids=id_headers(rows),
+        types=[type_bytes[i] for i in type_index],
+        observed_at_s=rows["observed_s"].tolist(),
+        dead={int(i): d for i, d in header.dead.items()},
+    )
+
+
+def readdress(load: Outgoing, letters: Mapping[int, DeadLetter], dlq_topic: str) -> Outgoing:
+    """The same load with some rows addressed to the dead letter topic."""
+    topics = list(load.topics)
+    for row in letters:
+        topics[row] = dlq_topic
+    return replace(load, topics=topics, dead={**load.dead, **letters})
+
+
+def id_headers(rows: npt.NDArray[np.void]) -> list[bytes]:
+    """`<32 hex>.<revision>` of each row."""
+    ids = np.empty((len(rows), 2), ">u8")
+    ids[:, 0], ids[:, 1] = rows["hi"], rows["lo"]
+    digits = ids.tobytes().hex().encode()
+    return [
+        b"%b.%d" % (digits[32 * i : 32 * i + 32], revision)
+        for i, revision in enumerate(rows["revision"].tolist())
+    ]
+
+
+def digest_of(ids: bytes, payload: bytes) -> bytes:
+    """SHA-256 of one load's bytes: checked whenever it is read back."""
+    digest = hashlib.sha256(ids)
+    digest.update(payload)
+    return digest.digest()
+
+
+def chain(previous: bytes, digest: bytes) -> bytes:
+    """The lane's chain with one more load: two copies of a spool that went on alone differ."""
+    return hashlib.sha256(previous + digest).digest()
+
+
+def _lengths(parts: Sequence[bytes]) -> bytes:
+    return np.fromiter(map(len, parts), "<u4", len(parts)).tobytes()
+
+
+def _index(names: Sequence[str]) -> tuple[tuple[str, ...], bytes]:
+    """The distinct names and each row's place among them."""
+    places: dict[str, int] = {}
+    index = bytes([places.setdefault(name, len(places)) for name in names])
+    return tuple(places), index

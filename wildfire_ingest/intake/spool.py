@@ -1,0 +1,375 @@
+"""What is owed to Kafka: loads in SQLite, one durable transaction a poll (T1) and a commit (T7).
+
+Times are integer microseconds since the epoch.  A load's payload is freed in bulk some time
+after publication; its ids stay for the window, for the index.  Every method is one atomic unit.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from wildfire_ingest.errors import SpoolCorrupt, SpoolFull
+from wildfire_ingest.intake.ledger import NAMES, Ledger
+from wildfire_ingest.intake.load import ID_ROW, Packed, chain, digest_of, readdress, unpack
+from wildfire_ingest.intake.settings import SpoolSettings
+from wildfire_ingest.intake.spool_file import SpoolFile
+from wildfire_ingest.record import DeadLetter, Lane, Load, Outgoing
+
+_LANE_SHIFT = 48
+NO_LANE = -1
+GENESIS = b"\0" * 32
+"""The chain before a lane's first load."""
+
+
+class State(IntEnum):
+    """Where a load stands."""
+
+    PENDING = 0
+    PUBLISHED = 1
+    EVICTED = 2
+    QUARANTINED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The end of a lane's chain."""
+
+    seq: int
+    sha256: bytes
+
+
+class Spool:
+    """One source's spool; safe to use from several threads."""
+
+    def __init__(self, settings: SpoolSettings) -> None:
+        self.settings = settings
+        self._file = SpoolFile(settings.directory, settings.source_id)
+        self.set_aside = self._file.set_aside
+        if self.meta("spool_id") is None:
+            with self.transaction() as db:
+                put_meta(db, "spool_id", uuid.uuid4().hex)
+
+    @property
+    def spool_id(self) -> str:
+        return str(self.meta("spool_id"))
+
+    def close(self) -> None:
+        self._file.close()
+
+    # T1
+
+    def append(
+        self,
+        packed: Sequence[Packed],
+        cursor: bytes | None,
+        counts: Ledger,
+        now_us: int,
+        *,
+        quarantined: Sequence[Packed] = (),
+    ) -> list[Load]:
+        """T1: the loads of one poll, the cursor and the ledger, with one fsync.
+
+        `quarantined` are rejects that no dead letter topic takes.
+        """
+        self._require_room(sum(len(p.payload) + len(p.ids) for p in (*packed, *quarantined)))
+        with self.transaction() as db:
+            before = _cursor(db)
+            for p in quarantined:
+                put_in_quarantine(db, p.ids, p.payload, p.n, "dead letters are off", now_us)
+            poll = int(_get_meta(db, "poll") or 0) + 1
+            loads = [self._insert(db, p, poll, before, now_us) for p in packed]
+            put_meta(db, "poll", poll)
+            put_meta(db, "cursor", cursor)
+            count(db, counts)
+        return loads
+
+    def _insert(
+        self, db: sqlite3.Connection, p: Packed, poll: int, before: bytes | None, now_us: int
+    ) -> Load:
+        tail = _tail(db, p.lane)
+        seq, digest = tail.seq + 1, digest_of(p.ids, p.payload)
+        sha256 = chain(tail.sha256, digest)
+        key = _key(p.lane, seq)
+        db.execute(
+            "INSERT INTO loads VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,NULL)",
+            (
+                *(key, p.lane, seq, poll, State.PENDING, p.n, p.dead, len(p.payload)),
+                *(json.dumps(p.topics), digest, sha256, before, p.newest_observed_s, now_us),
+            ),
+        )
+        db.execute("INSERT INTO payloads VALUES (?,?)", (key, p.payload))
+        db.execute("INSERT INTO ids VALUES (?,?)", (key, p.ids))
+        put_meta(db, f"seq.{int(p.lane)}", seq)
+        put_meta(db, f"sha.{int(p.lane)}", sha256)
+        return Load(p.lane, seq, p.n, len(p.payload), p.topics, now_us, p.dead)
+
+    # what waits
+
+    def pending(self, lane: Lane, after_seq: int, max_loads: int = 256) -> list[Load]:
+        """The next loads of a lane, in order."""
+        rows = self._db.execute(
+            "SELECT lane, seq, n, bytes, topics, created_at_us, dead FROM loads"
+            " WHERE state = 0 AND lane = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (lane, after_seq, max_loads),
+        )
+        return [Load(Lane(a), b, c, d, tuple(json.loads(e)), f, g) for a, b, c, d, e, f, g in rows]
+
+    def pending_totals(self) -> dict[Lane, tuple[int, int]]:
+        """What waits: lane -> (records, bytes)."""
+        rows = self._db.execute(
+            "SELECT lane, SUM(n), SUM(bytes) FROM loads WHERE state = 0 GROUP BY lane"
+        )
+        return {Lane(lane): (n, size) for lane, n, size in rows}
+
+    def read(self, load: Load, dlq_topic: str) -> Outgoing:
+        """A load's rows, checked against its digest, re-addressed rows on their new topic."""
+        key = _key(load.lane, load.seq)
+        row = self._db.execute(
+            "SELECT l.digest, l.sha256, i.ids, p.payload FROM loads l JOIN ids i USING (key)"
+            " JOIN payloads p USING (key) WHERE l.key = ?",
+            (key,),
+        ).fetchone()
+        if row is None or digest_of(row[2], row[3]) != row[0]:
+            raise SpoolCorrupt(
+                f"load {load.lane.name} {load.seq} of {self.settings.source_id} does not match its "
+                "SHA-256: the spool's file was damaged; see docs/recovery.md"
+            )
+        out = unpack(load.lane, load.seq, row[1], row[2], row[3])
+        letters = self._letters(key)
+        return readdress(out, letters, dlq_topic) if letters else out
+
+    def _letters(self, key: int) -> dict[int, DeadLetter]:
+        rows = self._db.execute("SELECT row, letter FROM readdressed WHERE key = ?", (key,))
+        return {row: msgspec.json.decode(letter, type=DeadLetter) for row, letter in rows}
+
+    def safe_cursor(self, taken: Mapping[Lane, int]) -> bytes | None:
+        """The cursor up to which everything is published once `taken` (lane -> last seq) is."""
+        oldest: tuple[int, bytes | None] | None = None
+        for lane in Lane:
+            row = self._db.execute(
+                "SELECT poll, cursor_before FROM loads WHERE state = 0 AND lane = ? AND seq > ?"
+                " ORDER BY seq LIMIT 1",
+                (lane, taken.get(lane, 0)),
+            ).fetchone()
+            if row is not None and (oldest is None or row[0] < oldest[0]):
+                oldest = row
+        return self.cursor() if oldest is None else oldest[1]
+
+    # T7
+
+    def mark_published(self, through: Mapping[Lane, int], now_us: int) -> int:
+        """T7: every pending load up to the given seq of its lane; how many records that was."""
+        total = 0
+        with self.transaction() as db:
+            for lane, seq in through.items():
+                where = "WHERE state = 0 AND lane = ? AND seq <= ?"
+                n, dead = db.execute(
+                    f"SELECT COALESCE(SUM(n),0), COALESCE(SUM(dead),0) FROM loads {where}",
+                    (lane, seq),
+                ).fetchone()
+                db.execute(
+                    f"UPDATE loads SET state = {State.PUBLISHED}, done_at_us = ? {where}",
+                    (now_us, lane, seq),
+                )
+                count(db, Ledger(published=n, dead=dead), lane)
+                total += n
+        return total
+
+    def readdress(self, load: Load, letters: Mapping[int, DeadLetter]) -> None:
+        """E1: address some rows of a pending load to the dead letter topic, with their reasons."""
+        key = _key(load.lane, load.seq)
+        with self.transaction() as db:
+            added = sum(
+                db.execute(
+                    "INSERT OR IGNORE INTO readdressed VALUES (?,?,?)",
+                    (key, row, msgspec.json.encode(letter)),
+                ).rowcount
+                for row, letter in letters.items()
+            )
+            db.execute("UPDATE loads SET dead = dead + ? WHERE key = ?", (added, key))
+
+    # limits
+
+    def evict(self, loads: Iterable[Load], reason: str, now_us: int) -> int:
+        """Give up pending loads that were archived elsewhere; how many records."""
+        total = 0
+        with self.transaction() as db:
+            for load in loads:
+                key = _key(load.lane, load.seq)
+                db.execute(
+                    f"UPDATE loads SET state = {State.EVICTED}, done_at_us = ? WHERE key = ?",
+                    (now_us, key),
+                )
+                db.execute("DELETE FROM payloads WHERE key = ?", (key,))
+                count(db, Ledger(evicted=load.records), load.lane)
+                total += load.records
+            db.execute("INSERT INTO gaps VALUES (?,?,?)", (now_us, "evicted", reason))
+        return total
+
+    def raw(self, load: Load) -> tuple[bytes, bytes]:
+        """Ids and payload as stored, for an archive."""
+        row = self._db.execute(
+            "SELECT i.ids, p.payload FROM ids i JOIN payloads p USING (key) WHERE key = ?",
+            (_key(load.lane, load.seq),),
+        ).fetchone()
+        return row[0], row[1]
+
+    def free(self, now_us: int) -> int:
+        """Free what is no longer needed: payloads by age of publication, ids by the window."""
+        published_before = now_us - int(self.settings.retain_s * 1e6)
+        observed_before = now_us // 1_000_000 - self.settings.window_s - 86_400
+        with self.transaction() as db:
+            freed = db.execute(
+                "DELETE FROM payloads WHERE key IN (SELECT key FROM loads WHERE state = 1"
+                " AND done_at_us < ?)",
+                (published_before,),
+            ).rowcount
+            gone = (
+                "SELECT key FROM loads WHERE state > 0 AND newest_observed_s < ? AND done_at_us < ?"
+            )
+            for table in ("ids", "readdressed", "loads"):
+                db.execute(
+                    f"DELETE FROM {table} WHERE key IN ({gone})",
+                    (observed_before, published_before),
+                )
+        return freed
+
+    def _require_room(self, incoming: int) -> None:
+        free = shutil.disk_usage(self.settings.directory).free
+        if free - incoming < self.settings.min_free_disk_bytes:
+            raise SpoolFull(
+                f"{self.settings.directory} has {free} bytes free, expected at least "
+                f"{self.settings.min_free_disk_bytes} after this poll: free some space; polling "
+                "waits and nothing is lost"
+            )
+
+    # index, ledger, cursor
+
+    def index_rows(self) -> Iterator[npt.NDArray[np.void]]:
+        """The id rows of every load kept, for rebuilding the index."""
+        for (blob,) in self._db.execute("SELECT ids FROM ids ORDER BY key"):
+            yield np.frombuffer(blob, ID_ROW)
+
+    def cursor(self) -> bytes | None:
+        return _cursor(self._db)
+
+    def tail(self, lane: Lane) -> Tail:
+        return _tail(self._db, lane)
+
+    def sha256_at(self, lane: Lane, seq: int) -> bytes | None:
+        """The lane's chain at a seq; None where the load is not known here."""
+        row = self._db.execute(
+            "SELECT sha256 FROM loads WHERE key = ?", (_key(lane, seq),)
+        ).fetchone()
+        if row is not None:
+            return bytes(row[0])
+        tail = self.tail(lane)
+        return tail.sha256 if tail.seq == seq else None
+
+    def published_through(self, lane: Lane) -> int:
+        """The last seq of a lane before its first pending load."""
+        row = self._db.execute(
+            "SELECT MIN(seq) FROM loads WHERE state = 0 AND lane = ?", (lane,)
+        ).fetchone()
+        return self.tail(lane).seq if row[0] is None else row[0] - 1
+
+    def totals(self, lane: Lane) -> Ledger:
+        """What this lane has published so far."""
+        return Ledger.of(
+            dict(self._db.execute("SELECT name, n FROM ledger WHERE lane = ?", (lane,)).fetchall())
+        )
+
+    def ledger(self) -> Ledger:
+        """The whole account, pending counted afresh."""
+        sums = dict(self._db.execute("SELECT name, SUM(n) FROM ledger GROUP BY name").fetchall())
+        (waiting,) = self._db.execute(
+            "SELECT COALESCE(SUM(n),0) FROM loads WHERE state = 0"
+        ).fetchone()
+        return Ledger.of({**sums, "pending": waiting})
+
+    def gaps(self) -> list[tuple[int, str, str]]:
+        return self._db.execute("SELECT at_us, kind, reason FROM gaps ORDER BY at_us").fetchall()
+
+    def meta(self, name: str) -> str | bytes | int | None:
+        return _get_meta(self._db, name)
+
+    def set_meta(self, **values: str | bytes | int | None) -> None:
+        with self.transaction() as db:
+            for name, value in values.items():
+                put_meta(db, name, value)
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self._file.connection()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One atomic unit on this thread's connection."""
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+def _key(lane: Lane, seq: int) -> int:
+    return (int(lane) << _LANE_SHIFT) + seq
+
+
+def _tail(db: sqlite3.Connection, lane: Lane) -> Tail:
+    seq = _get_meta(db, f"seq.{int(lane)}")
+    sha = _get_meta(db, f"sha.{int(lane)}")
+    return Tail(int(seq or 0), sha if isinstance(sha, bytes) else GENESIS)
+
+
+def _cursor(db: sqlite3.Connection) -> bytes | None:
+    value = _get_meta(db, "cursor")
+    return value if isinstance(value, bytes) else None
+
+
+def put_in_quarantine(
+    db: sqlite3.Connection, ids: bytes, payload: bytes, n: int, reason: str, now_us: int
+) -> None:
+    """Keep rows that may not be sent, and count them."""
+    db.execute(
+        "INSERT INTO quarantine (at_us, n, reason, ids, payload) VALUES (?,?,?,?,?)",
+        (now_us, n, reason, ids, payload),
+    )
+    count(db, Ledger(quarantined=n))
+
+
+def _get_meta(db: sqlite3.Connection, name: str) -> str | bytes | int | None:
+    row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return None if row is None else row[0]
+
+
+def put_meta(db: sqlite3.Connection, name: str, value: str | bytes | int | None) -> None:
+    """Remember one value, inside the caller's transaction."""
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (name, value))
+
+
+def count(db: sqlite3.Connection, counts: Ledger, lane: int = NO_LANE) -> None:
+    """Add to the ledger, inside the caller's transaction."""
+    for name in NAMES:
+        n = getattr(counts, name)
+        if n and name != "pending":
+            db.execute(
+                "INSERT INTO ledger VALUES (?,?,?) ON CONFLICT (name, lane)"
+                " DO UPDATE SET n = n + excluded.n",
+                (name, int(lane), n),
+            )
