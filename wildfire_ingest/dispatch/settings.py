@@ -17,6 +17,12 @@ class QueueSettings:
     max_records: int = 10_000
     overflow: Overflow = "drop_oldest"
     allow_drop_critical: bool = False
+    batch_records: int = 500
+    """NORMAL and LOW gather until so many records wait …"""
+    batch_timeout_s: float = 5.0
+    """… or the oldest of them has waited so long."""
+    normal_weight: int = 3
+    """So many NORMAL records are served for one LOW record while both wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
