@@ -39,11 +39,18 @@ class FetchError(IngestError):
     retriable = True
 
     def __init__(
-        self, message: str, *, status: int | None = None, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        sample: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s
+        self.sample = sample
+        """The body's first characters, redacted and escaped, where there was one."""
 
 
 class SourceUnavailable(FetchError):
@@ -52,17 +59,6 @@ class SourceUnavailable(FetchError):
 
 class AnswerRefused(FetchError):
     """A body that is not an answer: HTML, an error text, truncated, an unknown header."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        retry_after_s: float | None = None,
-        sample: str = "",
-    ) -> None:
-        super().__init__(message, status=status, retry_after_s=retry_after_s)
-        self.sample = sample
 
 
 class SourceRejected(FetchError):

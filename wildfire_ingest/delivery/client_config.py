@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from confluent_kafka import KafkaError
 
@@ -19,7 +20,8 @@ MESSAGE_TIMEOUT_MS = 15_000
 
 LOG = logging.getLogger("wildfire_ingest.kafka")
 
-Config = dict[str, object]
+# Any: librdkafka's properties are strings, numbers, callbacks and a logger in one mapping.
+Config = dict[str, Any]
 
 
 def common(settings: KafkaSettings) -> Config:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from wildfire_ingest.clock import iso_utc
 from wildfire_ingest.record import DeadLetter
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, str | bytes | None]]
 CONNECTOR = "__connect.errors.connector.name"
 TOPIC = "__connect.errors.topic"
 STAGE = "__connect.errors.stage"

@@ -82,6 +82,9 @@ class OffsetsPartition:
                     lanes[found[0]] = found[1]
         finally:
             consumer.close()
+        with self._lock:  # all before `end` is decided: peek needs to look only behind it
+            if end > self._peeked:
+                self._peeked, self._claim = end, claim or self._claim
         return OffsetsView(lanes, claim, end)
 
     def close(self) -> None:

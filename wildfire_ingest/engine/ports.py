@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from wildfire_ingest.exchange import Answer, Request
-from wildfire_ingest.record import Decoded, Polled
+from wildfire_ingest.offset import OffsetRecord, OffsetsView, PublisherName
+from wildfire_ingest.record import Decoded, Lane, Outgoing, Polled
 
 
 class Source(Protocol):
@@ -44,3 +45,72 @@ class Fetcher(Protocol):
     def fetch(self, request: Request, *, stop: threading.Event | None = None) -> Answer:
         """One request, its retries inside its deadline.  Raises FetchError; waits on `stop`."""
         ...
+
+
+class Lag(Protocol):
+    """Consumer lag of the topics a source writes to."""
+
+    def read(self, groups_by_topic: Mapping[str, tuple[str, ...]]) -> Mapping[str, int | None]:
+        """Largest lag of each topic's groups, in records; None = unknown.  Does not raise."""
+        ...
+
+
+class Sink(Protocol):
+    """One source's way into Kafka.  Every method may raise a DeliveryError."""
+
+    @property
+    def owner(self) -> str:
+        """Unique to this run."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """Of our claim; 0 before it."""
+        ...
+
+    def reachable(self) -> bool:
+        """One quick probe; does not raise for an outage."""
+        ...
+
+    def cluster_id(self) -> str: ...
+
+    def inspect(self, start: int, stop: threading.Event | None = None) -> OffsetsView:
+        """R3: fence every other producer of the source, then read what is committed."""
+        ...
+
+    def claim(self, epoch: int) -> None:
+        """R3: commit our claim through every id."""
+        ...
+
+    def wants_preparing(self, publisher: PublisherName) -> bool: ...
+
+    def prepare(self, publisher: PublisherName) -> bool:
+        """T3, in the background: one more producer; raises Superseded at another's claim."""
+        ...
+
+    def send(
+        self,
+        publisher: PublisherName,
+        loads: Sequence[Outgoing],
+        offsets: Mapping[Lane, OffsetRecord],
+    ) -> int:
+        """T5, T6: all or nothing.  After an error the outcome is unknown until `reconcile`."""
+        ...
+
+    def reconcile(
+        self, publisher: PublisherName, start: int, stop: threading.Event | None = None
+    ) -> OffsetsView:
+        """T4: what is committed; raises Superseded at another's claim."""
+        ...
+
+    def accepts(self, publisher: PublisherName, load: Outgoing, rows: Sequence[int]) -> bool:
+        """E1: whether the broker takes these rows; nothing becomes visible."""
+        ...
+
+    def tails(
+        self, topics: Sequence[str], since_ms: int, stop: threading.Event | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """R5: (`id` header, value) of what the topics hold since then, committed."""
+        ...
+
+    def close(self) -> None: ...

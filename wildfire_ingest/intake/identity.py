@@ -70,12 +70,15 @@ def identify(source_type: str, records: Sequence[Record]) -> Identified:
         hashes.append(blake2b(content, digest_size=HASH_BYTES, salt=seed).digest())
     hi, lo = split_ids(digests)
     observed = np.fromiter((r.observed_at_s for r in records), np.int64, len(records))
-    packed = np.frombuffer(b"".join(hashes), "<u8").astype(np.uint64)
+    joined = b"".join(hashes)
+    packed = np.frombuffer(joined, "<u8").astype(np.uint64) if joined else np.empty(0, np.uint64)
     return Identified(digests, contents, hi, lo, packed, observed)
 
 
 def split_ids(digests: Sequence[bytes]) -> tuple[U64, U64]:
     """16-byte ids as two columns of unsigned integers, in the order of their bytes."""
+    if not digests:
+        return np.empty(0, np.uint64), np.empty(0, np.uint64)
     columns = np.frombuffer(b"".join(digests), ">u8").reshape(-1, 2).astype(np.uint64)
     return np.ascontiguousarray(columns[:, 0]), np.ascontiguousarray(columns[:, 1])
 

@@ -1,0 +1,179 @@
+"""One source's way into Kafka, exactly once: pools of producers, the offsets partition, claims.
+
+The engine decides when; this does one step at a time.  `owner` is unique to a run, so that a
+claim read back tells our own time-out from another owner (both look like _FENCED).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+
+from confluent_kafka.admin import AdminClient
+
+from wildfire_ingest.clock import Clock
+from wildfire_ingest.delivery import client_config
+from wildfire_ingest.delivery.kafka_errors import mapped
+from wildfire_ingest.delivery.offsets import OffsetsPartition
+from wildfire_ingest.delivery.producers import Prepared, ProducerPool
+from wildfire_ingest.delivery.settings import KafkaSettings
+from wildfire_ingest.delivery.tails import committed_since
+from wildfire_ingest.delivery.transaction import CrashPoint, Transaction
+from wildfire_ingest.errors import BrokerUnavailable, Superseded
+from wildfire_ingest.offset import PUBLISHERS, Claim, OffsetRecord, OffsetsView, PublisherName
+from wildfire_ingest.record import Lane, Outgoing
+
+_TAKE_S = 20.0
+_PROBE_S = 1.0
+
+
+class KafkaSink:
+    """exactly_once: one transaction per call of `send`."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        source_id: str,
+        owner: str,
+        clock: Clock,
+        crash: CrashPoint = lambda _name: None,
+    ) -> None:
+        self.settings = settings
+        self.owner = owner
+        self._source_id = source_id
+        self._crash = crash
+        self._partition = OffsetsPartition(settings, source_id)
+        self._pools = {p: ProducerPool(settings, source_id, p, clock) for p in PUBLISHERS}
+        self._epoch = 0
+        self._admin: AdminClient | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Our claim's; 0 before it."""
+        return self._epoch
+
+    def reachable(self) -> bool:
+        """Whether the cluster answers one metadata probe."""
+        if self._admin is None:
+            self._admin = AdminClient(client_config.common(self.settings))
+        try:
+            with mapped("asking for metadata"):
+                self._admin.list_topics(self.settings.offsets_topic, timeout=_PROBE_S)
+        except BrokerUnavailable:
+            return False
+        return True
+
+    def cluster_id(self) -> str:
+        """The cluster's own name, to notice a replaced one."""
+        if self._admin is None:
+            self._admin = AdminClient(client_config.common(self.settings))
+        with mapped("asking for the cluster's id"):
+            return str(self._admin.list_topics(timeout=10).cluster_id)
+
+    def inspect(self, start: int, stop: threading.Event | None = None) -> OffsetsView:
+        """R3, first half: fence everyone else, then read what is committed."""
+        for publisher in PUBLISHERS:
+            self._pools[publisher].init_all()
+        self._crash("recover.after_init")
+        return self._partition.read(start, stop)
+
+    def claim(self, epoch: int) -> None:
+        """R3, second half: say through every id, in a fixed order, that we publish from now on."""
+        for publisher in PUBLISHERS:
+            pool = self._pools[publisher]
+            for _ in pool.ids:
+                prepared = self._take(publisher)
+                self._transaction(prepared).claim(Claim(owner=self.owner, epoch=epoch))
+            for name in pool.ids:
+                pool.discard(name)
+            pool.drop_all()
+        self._epoch = epoch
+
+    def prepare(self, publisher: PublisherName) -> bool:
+        """Prepare one producer in the background; False when there was nothing to do.
+
+        Raises Superseded when another owner's claim stands in the partition: whatever it is
+        worth, only T4 may decide.
+        """
+        pool = self._pools[publisher]
+        name = pool.prepare()
+        if name is None:
+            return False
+        try:
+            self._check(self._partition.peek())
+        except BaseException:
+            pool.discard(name)
+            raise
+        self._crash("txn.after_init")
+        return True
+
+    def wants_preparing(self, publisher: PublisherName) -> bool:
+        """Whether `prepare` has work."""
+        return self._pools[publisher].wants_preparing()
+
+    def send(
+        self,
+        publisher: PublisherName,
+        loads: Sequence[Outgoing],
+        offsets: Mapping[Lane, OffsetRecord],
+    ) -> int:
+        """T5 and T6; the offset of the last offset record.  After an error: `reconcile`."""
+        prepared = self._take(publisher)
+        offset = self._transaction(prepared).send(loads, offsets)
+        self._pools[publisher].retire(prepared)
+        return offset
+
+    def reconcile(
+        self, publisher: PublisherName, start: int, stop: threading.Event | None = None
+    ) -> OffsetsView:
+        """T4: initialise all ids of the publisher, then read what is committed.
+
+        Raises Superseded when another owner claimed the source.
+        """
+        self._pools[publisher].init_all()
+        view = self._partition.read(start, stop)
+        self._check(view.claim)
+        return view
+
+    def accepts(self, publisher: PublisherName, load: Outgoing, rows: Sequence[int]) -> bool:
+        """E1: whether the broker takes these rows, tried in a transaction that is aborted."""
+        prepared = self._take(publisher, prepare=True)
+        try:
+            return self._transaction(prepared).accepts(load, rows)
+        finally:
+            self._pools[publisher].retire(prepared)
+
+    def tails(
+        self, topics: Sequence[str], since_ms: int, stop: threading.Event | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """R5: what the topics hold since then."""
+        return committed_since(self.settings, topics, since_ms, stop)
+
+    def drop_producers(self) -> None:
+        """After any failure: none of the prepared producers is used again."""
+        for pool in self._pools.values():
+            pool.drop_all()
+
+    def close(self) -> None:
+        self.drop_producers()
+        self._partition.close()
+
+    def _transaction(self, prepared: Prepared) -> Transaction:
+        return Transaction(prepared, self.settings, self._source_id, self._crash)
+
+    def _take(self, publisher: PublisherName, *, prepare: bool = False) -> Prepared:
+        if prepare:
+            self.prepare(publisher)
+        prepared = self._pools[publisher].take(_TAKE_S)
+        if prepared is None:
+            raise BrokerUnavailable(f"no producer for {publisher} got ready within {_TAKE_S:.0f} s")
+        return prepared
+
+    def _check(self, claim: Claim | None) -> None:
+        """Another owner's claim that is not older than ours ends this run."""
+        if claim is not None and claim.owner != self.owner and claim.epoch >= self._epoch:
+            raise Superseded(
+                f"source {self._source_id} was claimed by {claim.owner} with epoch {claim.epoch}, "
+                f"ours is {self._epoch}",
+                epoch=claim.epoch,
+            )

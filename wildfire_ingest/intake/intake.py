@@ -1,0 +1,280 @@
+"""From the rows of one answer to the loads of one poll: identity, verdict, value, lane, topic.
+
+Pure but for the index that it keeps: `weigh` changes nothing, `remember` is called once the
+loads are durable.  Every row of the answer is counted in exactly one column of the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from wildfire_ingest.clock import SECOND_US
+from wildfire_ingest.intake.identity import (
+    Identified,
+    ValueWriter,
+    content_hash,
+    content_of_value,
+    identify,
+    reject_id,
+    split_ids,
+)
+from wildfire_ingest.intake.ledger import Ledger
+from wildfire_ingest.intake.load import ID_ROW, RECORD, REJECT, Packed, Rows, pack
+from wildfire_ingest.intake.seen import Judged, Seen, Verdict
+from wildfire_ingest.record import Body, DeadLetter, Decoded, Lane, Record, Reject
+
+TRUNCATED_BYTES = 65_536
+
+
+class Routes(Protocol):
+    """Where rows go; a constant where no rule looks into the body."""
+
+    def topic(self, body_type: type[Body]) -> str | Callable[[Body], str]: ...
+
+    def lane(self, body_type: type[Body]) -> Lane | Callable[[Body], Lane]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeSettings:
+    """What the intake of one source needs to know."""
+
+    source_id: str
+    source_type: str
+    window_s: int
+    default_lane: Lane
+    default_topic: str
+    """For rejected rows: where they would have gone."""
+    dlq_topic: str
+    dlq_enabled: bool = True
+    max_records_per_load: int = 500
+    max_record_bytes: int = 900_000
+    """Below the producer's message.max.bytes of 1,000,000 with key and headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What one poll brings, before it is durable."""
+
+    packed: list[Packed]
+    quarantined: list[Packed]
+    counts: Ledger
+    identified: Identified
+    judged: Judged
+    rejects: dict[bytes, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Columns:
+    """Rows of one lane being gathered; lists in parallel."""
+
+    topics: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
+    values: list[bytes] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    dead: dict[int, DeadLetter] = field(default_factory=dict)
+
+
+class Intake:
+    """One source's intake.  Used by one thread."""
+
+    def __init__(self, settings: IntakeSettings, routes: Routes) -> None:
+        self._settings = settings
+        self._routes = routes
+        self.seen = Seen(settings.window_s)
+        self._rejects: dict[bytes, int] = {}
+
+    def restore(self, id_rows: Iterable[npt.NDArray[np.void]]) -> None:
+        """Rebuild the index from what the spool keeps."""
+        parts = list(id_rows)
+        if not parts:
+            return
+        rows = np.concatenate(parts)
+        bad = rows["kind"] == REJECT
+        for row in rows[bad]:
+            digest = int(row["hi"]).to_bytes(8, "big") + int(row["lo"]).to_bytes(8, "big")
+            self._rejects[digest] = int(row["observed_s"])
+        good = rows[~bad]
+        self.seen.restore(
+            good["hi"].astype(np.uint64),
+            good["lo"].astype(np.uint64),
+            good["hash"].astype(np.uint64),
+            good["observed_s"].astype(np.int64),
+            good["revision"].astype(np.uint32),
+        )
+
+    def weigh(self, decoded: Decoded, now_us: int) -> Weighed:
+        """Judge and pack one answer."""
+        now_s = now_us // SECOND_US
+        found = identify(self._settings.source_type, decoded.records)
+        judged = self.seen.judge(found.hi, found.lo, found.hashes, found.observed_s, now_s)
+        lanes = self._gather(decoded.records, found, judged, now_us)
+        packed = [p for lane in Lane for p in self._pack(lane, lanes.get(lane), found, judged)]
+        fresh = self._fresh_rejects(decoded.rejects)
+        letters = self._pack_rejects(fresh, now_us)
+        counts = self._counts(decoded, judged, len(fresh))
+        known = {digest: now_s for digest, _ in fresh}
+        if self._settings.dlq_enabled:
+            return Weighed(packed + letters, [], counts, found, judged, known)
+        counts = counts.plus(Ledger(quarantined=sum(p.n for p in letters)))
+        return Weighed(packed, letters, counts, found, judged, known)
+
+    def remember(self, weighed: Weighed, now_us: int) -> None:
+        """The loads are durable: their rows are seen from now on."""
+        found = weighed.identified
+        self.seen.accept(found.hi, found.lo, found.hashes, found.observed_s, weighed.judged)
+        self._rejects.update(weighed.rejects)
+        now_s = now_us // SECOND_US
+        self.seen.forget_before(now_s)
+        oldest = now_s - self._settings.window_s
+        if self._rejects and min(self._rejects.values()) < oldest:
+            self._rejects = {k: at for k, at in self._rejects.items() if at >= oldest}
+
+    def _gather(
+        self, records: Sequence[Record], found: Identified, judged: Judged, now_us: int
+    ) -> dict[Lane, _Columns]:
+        writer = ValueWriter(self._settings.source_id, now_us // SECOND_US)
+        lanes: dict[Lane, _Columns] = {}
+        routes: dict[type[Body], tuple[Route, Choice]] = {}
+        accepted = np.flatnonzero(judged.verdicts <= Verdict.REVISION).tolist()
+        revisions = judged.revisions.tolist()
+        for place in accepted:
+            record = records[place]
+            kind = type(record.body)
+            if kind not in routes:
+                routes[kind] = (self._routes.topic(kind), self._routes.lane(kind))
+            topic, lane = routes[kind]
+            lane = lane if isinstance(lane, Lane) else lane(record.body)
+            into = lanes.get(lane)
+            if into is None:
+                into = lanes[lane] = _Columns()
+            value = writer.write(
+                found.digests[place], record, found.contents[place], revisions[place]
+            )
+            into.topics.append(topic if isinstance(topic, str) else topic(record.body))
+            into.types.append(kind.record_type)
+            into.keys.append(record.partition_key)
+            into.values.append(value)
+            into.places.append(place)
+            if len(value) > self._settings.max_record_bytes:
+                self._too_large(into, now_us)
+        return lanes
+
+    def _too_large(self, into: _Columns, now_us: int) -> None:
+        """No topic takes it, not even the dead letter topic: its beginning goes there."""
+        size, row = len(into.values[-1]), len(into.values) - 1
+        into.dead[row] = DeadLetter(
+            reason=f"a record of {size} bytes; at most {self._settings.max_record_bytes} fit into "
+            f"a Kafka message; the first {TRUNCATED_BYTES} bytes follow",
+            error_class="too_large",
+            stage="client",
+            original_topic=into.topics[-1],
+            first_failed_at_us=now_us,
+        )
+        into.values[-1] = into.values[-1][:TRUNCATED_BYTES]
+        into.topics[-1] = self._settings.dlq_topic
+
+    def _pack(
+        self, lane: Lane, columns: _Columns | None, found: Identified, judged: Judged
+    ) -> Iterable[Packed]:
+        if columns is None:
+            return
+        places = np.array(columns.places)
+        ids = np.zeros(len(places), ID_ROW)
+        ids["hi"], ids["lo"] = found.hi[places], found.lo[places]
+        ids["hash"], ids["observed_s"] = found.hashes[places], found.observed_s[places]
+        ids["revision"], ids["kind"] = judged.revisions[places], RECORD
+        step = self._settings.max_records_per_load
+        for start in range(0, len(places), step):
+            end = start + step
+            dead = {r - start: d for r, d in columns.dead.items() if start <= r < end}
+            yield pack(
+                lane,
+                Rows(
+                    columns.topics[start:end],
+                    columns.types[start:end],
+                    columns.keys[start:end],
+                    columns.values[start:end],
+                    ids[start:end],
+                    dead,
+                ),
+            )
+
+    def _fresh_rejects(self, rejects: Sequence[Reject]) -> list[tuple[bytes, Reject]]:
+        """Bad rows not dead-lettered before: the same one comes with every poll."""
+        fresh: dict[bytes, Reject] = {}
+        for reject in rejects:
+            digest = reject_id(self._settings.source_type, reject.raw)
+            if digest not in self._rejects:
+                fresh.setdefault(digest, reject)
+        return list(fresh.items())
+
+    def _pack_rejects(self, fresh: list[tuple[bytes, Reject]], now_us: int) -> list[Packed]:
+        step = self._settings.max_records_per_load
+        return [
+            self._pack_letters(fresh[start : start + step], now_us)
+            for start in range(0, len(fresh), step)
+        ]
+
+    def _pack_letters(self, fresh: list[tuple[bytes, Reject]], now_us: int) -> Packed:
+        n = len(fresh)
+        ids = np.zeros(n, ID_ROW)
+        ids["hi"], ids["lo"] = split_ids([digest for digest, _ in fresh])
+        ids["observed_s"], ids["kind"] = now_us // SECOND_US, REJECT
+        letters = {
+            row: DeadLetter(
+                reason=reject.reason,
+                error_class=reject.error_class,
+                stage="decode",
+                original_topic=self._settings.default_topic,
+                first_failed_at_us=now_us,
+            )
+            for row, (_, reject) in enumerate(fresh)
+        }
+        key = self._settings.source_id.encode()
+        limit = self._settings.max_record_bytes
+        rows = Rows(
+            [self._settings.dlq_topic] * n,
+            ["dead_letter"] * n,
+            [key] * n,
+            [reject.raw[:limit] for _, reject in fresh],
+            ids,
+            letters,
+        )
+        return pack(self._settings.default_lane, rows)
+
+    @staticmethod
+    def _counts(decoded: Decoded, judged: Judged, fresh_rejects: int) -> Ledger:
+        revised = judged.count(Verdict.REVISION)
+        return Ledger(
+            fetched=decoded.rows,
+            duplicate=judged.count(Verdict.DUPLICATE) + len(decoded.rejects) - fresh_rejects,
+            too_late=judged.count(Verdict.TOO_LATE),
+            filtered=decoded.filtered,
+            accepted=judged.count(Verdict.NEW) + revised,
+            rejected=fresh_rejects,
+            revised=revised,
+        )
+
+
+Route = str | Callable[[Body], str]
+Choice = Lane | Callable[[Body], Lane]
+
+
+def id_rows_of_values(
+    found: Iterable[tuple[bytes, bytes]], observed: Callable[[bytes], int]
+) -> npt.NDArray[np.void]:
+    """Id rows of records read back from topics: (`id` header, value) pairs."""
+    rows = []
+    for header, value in found:
+        digest, _, revision = header.partition(b".")
+        at = observed(value)
+        content = content_hash(at, content_of_value(value))
+        hi, lo = digest[:16], digest[16:]
+        rows.append((int(hi, 16), int(lo, 16), content, at, int(revision or b"0"), RECORD))
+    return np.array(rows, ID_ROW)
