@@ -95,12 +95,6 @@ class ProducerPool:
             self._seats[name] = _Seat.IN_USE
             return self._ready.pop(name)
 
-    def wants_preparing(self) -> bool:
-        """Whether `prepare` has work."""
-        with self._changed:
-            self._retire_idle()
-            return _Seat.EMPTY in self._seats.values()
-
     def retire(self, prepared: Prepared) -> None:
         """The transaction's outcome is known: its id may be initialised anew."""
         with self._changed:

@@ -45,6 +45,7 @@ class KafkaSink:
         self._partition = OffsetsPartition(settings, source_id)
         self._pools = {p: ProducerPool(settings, source_id, p, clock) for p in PUBLISHERS}
         self._epoch = 0
+        self._need = threading.Event()
         self._admin: AdminClient | None = None
 
     @property
@@ -107,9 +108,11 @@ class KafkaSink:
         self._crash("txn.after_init")
         return True
 
-    def wants_preparing(self, publisher: PublisherName) -> bool:
-        """Whether `prepare` has work."""
-        return self._pools[publisher].wants_preparing()
+    def wait_for_need(self, seconds: float, ended: threading.Event) -> None:
+        """Wait until a producer was used up, at most so long."""
+        if not ended.is_set():
+            self._need.wait(seconds)
+            self._need.clear()
 
     def send(
         self,
@@ -121,6 +124,7 @@ class KafkaSink:
         prepared = self._take(publisher)
         offset = self._transaction(prepared).send(loads, offsets)
         self._pools[publisher].retire(prepared)
+        self._need.set()
         return offset
 
     def reconcile(
@@ -154,7 +158,12 @@ class KafkaSink:
         for pool in self._pools.values():
             pool.drop_all()
 
+    def wake(self) -> None:
+        """End a wait_for_need: the run ends."""
+        self._need.set()
+
     def close(self) -> None:
+        self.wake()
         self.drop_producers()
         self._partition.close()
 
@@ -165,6 +174,7 @@ class KafkaSink:
         if prepare:
             self.prepare(publisher)
         prepared = self._pools[publisher].take(_TAKE_S)
+        self._need.set()
         if prepared is None:
             raise BrokerUnavailable(f"no producer for {publisher} got ready within {_TAKE_S:.0f} s")
         return prepared

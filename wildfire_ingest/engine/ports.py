@@ -82,7 +82,9 @@ class Sink(Protocol):
         """R3: commit our claim through every id."""
         ...
 
-    def wants_preparing(self, publisher: PublisherName) -> bool: ...
+    def wait_for_need(self, seconds: float, ended: threading.Event) -> None:
+        """Wait until a producer was used up, at most so long."""
+        ...
 
     def prepare(self, publisher: PublisherName) -> bool:
         """T3, in the background: one more producer; raises Superseded at another's claim."""
@@ -111,6 +113,10 @@ class Sink(Protocol):
         self, topics: Sequence[str], since_ms: int, stop: threading.Event | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
         """R5: (`id` header, value) of what the topics hold since then, committed."""
+        ...
+
+    def wake(self) -> None:
+        """End a wait_for_need."""
         ...
 
     def close(self) -> None: ...

@@ -90,7 +90,9 @@ class Intake:
         self._rejects: dict[bytes, int] = {}
 
     def restore(self, id_rows: Iterable[npt.NDArray[np.void]]) -> None:
-        """Rebuild the index from what the spool keeps."""
+        """Rebuild the index, from what the spool keeps or the topics hold; the old one goes."""
+        self.seen = Seen(self._settings.window_s)
+        self._rejects = {}
         parts = list(id_rows)
         if not parts:
             return

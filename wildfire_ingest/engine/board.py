@@ -1,0 +1,186 @@
+"""What the threads of one source share: the queue over the spool, the throttle, who waits.
+
+One condition guards it all; nothing slow happens under it but the spool's own small reads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wildfire_ingest.clock import SECOND_US, Clock
+from wildfire_ingest.dispatch import throttle
+from wildfire_ingest.dispatch.queue import LoadQueue, QueueCounts
+from wildfire_ingest.dispatch.throttle import Pause, ThrottleReport, ThrottleState
+from wildfire_ingest.engine.settings import EngineSettings
+from wildfire_ingest.intake.spool import Spool
+from wildfire_ingest.offset import LANES, PublisherName
+from wildfire_ingest.record import Lane, Load
+
+_IDLE_S = 30.0
+_FULL = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a publisher takes for one transaction, or how long it waits; both empty = finished."""
+
+    loads: tuple[Load, ...] = ()
+    wait_s: float | None = None
+    throttled: bool = False
+
+
+class Board:
+    """Shared by one poller, two publishers and those who look after them."""
+
+    def __init__(self, settings: EngineSettings, spool: Spool, clock: Clock) -> None:
+        self._settings = settings
+        self._spool = spool
+        self._clock = clock
+        self._queue = LoadQueue(settings.queue)
+        self._throttle = ThrottleState()
+        self.changed = threading.Condition()
+        self._offered = dict.fromkeys(Lane, 0)
+        self._in_flight: dict[PublisherName, tuple[Load, ...]] = {}
+        self._stopping = False
+        self._draining = False
+
+    def wake(self) -> None:
+        """There is news: new loads, a new lag, an end."""
+        with self.changed:
+            self.changed.notify_all()
+
+    def drain(self) -> None:
+        """No more polls: what waits goes at once, then the publishers end."""
+        with self.changed:
+            self._draining = True
+            self.changed.notify_all()
+
+    def stop(self) -> None:
+        """End now; what waits stays spooled."""
+        with self.changed:
+            self._stopping = True
+            self.changed.notify_all()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def pause(self, seconds: float) -> bool:
+        """Wait so long, or until the end; True = go on."""
+        deadline = self._clock.monotonic_us() + int(seconds * SECOND_US)
+        with self.changed:
+            while not self._stopping:
+                left = (deadline - self._clock.monotonic_us()) / SECOND_US
+                if left <= 0:
+                    return True
+                self.changed.wait(left)
+            return False
+
+    def wait_for_change(self, seconds: float) -> None:
+        """Wait until something changes, at most so long."""
+        with self.changed:
+            if not self._stopping:
+                self.changed.wait(seconds)
+
+    def next_batch(self, publisher: PublisherName, lanes: Sequence[Lane] | None = None) -> Batch:
+        """Wait until this publisher has something to send; an empty one ends it."""
+        while True:
+            with self.changed:
+                if self._stopping:
+                    return Batch()
+                batch = self._batch(publisher, lanes or LANES[publisher])
+                if batch.loads or batch.throttled or batch.wait_s is None:
+                    self._in_flight[publisher] = batch.loads
+                    return batch
+                self.changed.wait(batch.wait_s)
+
+    def _batch(self, publisher: PublisherName, lanes: Sequence[Lane]) -> Batch:
+        self._refill(LANES[publisher])
+        now_us = self._clock.now_us()
+        due_us = self._queue.until_due_us(lanes, now_us)
+        if due_us is None:
+            return Batch(wait_s=None if self._draining else _IDLE_S)
+        if due_us > 0 and not self._draining:
+            return Batch(wait_s=due_us / SECOND_US)
+        return self._throttled(lanes, self._clock.monotonic_us())
+
+    def _throttled(self, lanes: Sequence[Lane], now_us: int) -> Batch:
+        """CRITICAL goes in any case; the others as much as the throttle lets through."""
+        if Lane.CRITICAL in lanes and (loads := self._queue.take((Lane.CRITICAL,))):
+            return Batch(tuple(loads))
+        rest = [lane for lane in lanes if lane is not Lane.CRITICAL]
+        verdict = throttle.decide(
+            self._settings.throttle, self._throttle, lane=rest[0], now_us=now_us
+        )
+        if isinstance(verdict, Pause):
+            return Batch(wait_s=max(0.001, (verdict.until_us - now_us) / SECOND_US), throttled=True)
+        at_most = min(verdict.at_most, self._settings.bulk_max_records)
+        loads = self._queue.take(rest, max_records=at_most, max_bytes=self._settings.bulk_max_bytes)
+        return Batch(tuple(loads))
+
+    def settled(self, publisher: PublisherName, sent: Sequence[Load]) -> None:
+        """A publisher is done with its batch: these went out, the rest comes back."""
+        gone = {(load.lane, load.seq) for load in sent}
+        now_us = self._clock.monotonic_us()
+        with self.changed:
+            held = self._in_flight.pop(publisher, ())
+            self._queue.put_back([load for load in held if (load.lane, load.seq) not in gone])
+            for lane in Lane:
+                n = sum(load.records for load in sent if load.lane is lane)
+                if n:
+                    self._throttle = throttle.sent(
+                        self._settings.throttle, self._throttle, n, now_us, lane=lane
+                    )
+            self.changed.notify_all()
+
+    def observe_lag(self, lane: Lane, lag: int | None) -> None:
+        """A new sample of a lane's consumer lag."""
+        with self.changed:
+            self._throttle = throttle.observe(
+                self._settings.throttle,
+                self._throttle,
+                lag,
+                self._clock.monotonic_us(),
+                lane=lane,
+            )
+            self.changed.notify_all()
+
+    def throttle_report(self) -> ThrottleReport:
+        """The throttle in words."""
+        with self.changed:
+            return throttle.report(
+                self._settings.throttle, self._throttle, self._clock.monotonic_us()
+            )
+
+    def counts(self) -> QueueCounts:
+        """The queue in numbers."""
+        with self.changed:
+            return self._queue.counts()
+
+    def in_flight(self) -> frozenset[tuple[Lane, int]]:
+        """Loads that a transaction may hold: none of them may be evicted."""
+        with self.changed:
+            return frozenset(
+                (load.lane, load.seq) for loads in self._in_flight.values() for load in loads
+            )
+
+    def forget(self, loads: Sequence[Load]) -> None:
+        """Loads that were evicted."""
+        with self.changed:
+            self._queue.drop(loads)
+
+    def _refill(self, lanes: Sequence[Lane]) -> None:
+        """Offer what the spool holds beyond what was offered, while there is room."""
+        for lane in lanes:
+            while True:
+                loads = self._spool.pending(lane, self._offered[lane], _FULL)
+                taken = 0
+                for load in loads:
+                    if not self._queue.offer(load):
+                        break
+                    self._offered[lane] = load.seq
+                    taken += 1
+                if taken < _FULL:
+                    break

@@ -1,0 +1,106 @@
+"""What goes on beside polling and publishing: producers kept ready, lag sampled, space freed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from wildfire_ingest.clock import SECOND_US, Clock
+from wildfire_ingest.engine.board import Board
+from wildfire_ingest.engine.ports import Lag, Sink
+from wildfire_ingest.engine.publish import Undelivered
+from wildfire_ingest.engine.settings import EngineSettings
+from wildfire_ingest.errors import BrokerUnavailable, DeliveryDenied, DeliveryError, Superseded
+from wildfire_ingest.intake.spool import Spool
+from wildfire_ingest.offset import PUBLISHERS
+from wildfire_ingest.record import Lane
+
+_T = TypeVar("_T")
+_RETRY_S = 1.0
+_IDLE_S = 30.0
+
+
+class Care:
+    """Looks after one run of one source."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        board: Board,
+        spool: Spool,
+        sink: Sink,
+        lag: Lag,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._board = board
+        self._spool = spool
+        self._sink = sink
+        self._lag = lag
+        self._clock = clock
+        self._ended = threading.Event()
+
+    def stop(self) -> None:
+        """End housekeeping."""
+        self._ended.set()
+
+    def persist(self, attempt: Callable[[], _T], stop: threading.Event) -> _T | None:
+        """Try until the broker lets us; None when stopped.  Raises what cannot pass, Undelivered."""
+        started_us = self._clock.monotonic_us()
+        limit = self._settings.give_up_after_s
+        while True:
+            try:
+                return attempt()
+            except (Superseded, DeliveryDenied):
+                raise
+            except DeliveryError as error:
+                waited_s = (self._clock.monotonic_us() - started_us) / SECOND_US
+                if limit is not None and waited_s > limit:
+                    n = sum(n for n, _ in self._spool.pending_totals().values())
+                    raise Undelivered(
+                        f"could not reach the broker for {limit:.0f} s; spooled {n} records; "
+                        f"last: {error}"
+                    ) from error
+            if self._clock.wait(stop, _RETRY_S):
+                return None
+
+    def keep_producers_ready(self, ended: threading.Event) -> None:
+        """T3: prepare what the publishers took, until the run ends."""
+        while not ended.is_set() and not self._board.stopping:
+            try:
+                busy = any([self._sink.prepare(publisher) for publisher in PUBLISHERS])
+            except Superseded:
+                raise
+            except BrokerUnavailable:
+                self._clock.wait(ended, _RETRY_S)
+                continue
+            except DeliveryError:
+                self._clock.wait(ended, _RETRY_S)
+                continue
+            if not busy:
+                self._sink.wait_for_need(_IDLE_S, ended)
+
+    def run(self) -> None:
+        """Sample the lag and free what is published, until stopped."""
+        sample_s = self._settings.throttle.sample_interval_s
+        groups = self._settings.throttle.consumer_groups
+        counted = bool(groups) and self._settings.throttle.enabled
+        freed_us = self._clock.monotonic_us()
+        while not self._ended.is_set():
+            if counted:
+                self._sample(groups)
+            if self._clock.monotonic_us() - freed_us > self._settings.housekeeping_s * SECOND_US:
+                self._spool.free(self._clock.now_us())
+                freed_us = self._clock.monotonic_us()
+            self._clock.wait(self._ended, sample_s if counted else self._settings.housekeeping_s)
+        self._spool.free(self._clock.now_us())
+
+    def _sample(self, groups: dict[str, tuple[str, ...]]) -> None:
+        lags = self._lag.read({t: g for t, g in groups.items() if t in self._settings.topics})
+        if not lags:
+            return
+        known = [lag for lag in lags.values() if lag is not None]
+        worst = max(known) if len(known) == len(lags) else None
+        for lane in (Lane.HIGH, Lane.NORMAL, Lane.LOW):
+            self._board.observe_lag(lane, worst)

@@ -1,0 +1,275 @@
+"""One source, running: the threads, their order and their end.
+
+A poller, two publishers, one that recovers and then prepares the next producers, one that looks
+after lag and housekeeping; the calling thread only waits.  A blocked publisher never stops the
+poller, a hung API never stops the publishers.  All three modes run this; a mode decides only
+when and for how long.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from wildfire_ingest.clock import SECOND_US, Clock
+from wildfire_ingest.engine.board import Board
+from wildfire_ingest.engine.care import Care
+from wildfire_ingest.engine.events import Observer
+from wildfire_ingest.engine.overflow import Archive, Room
+from wildfire_ingest.engine.poll import Poller
+from wildfire_ingest.engine.ports import Fetcher, Lag, Sink, Source
+from wildfire_ingest.engine.publish import Publisher, Stopped, Undelivered
+from wildfire_ingest.engine.recover import Permissions, Recovery
+from wildfire_ingest.engine.settings import EngineSettings
+from wildfire_ingest.engine.summary import Ending, RunSummary
+from wildfire_ingest.errors import FetchError, SpoolFull, Superseded
+from wildfire_ingest.intake.intake import Intake
+from wildfire_ingest.intake.spool import Spool
+from wildfire_ingest.offset import PUBLISHERS
+
+_BLOCKED_WAIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything a source runs on; assembly makes the real ones, testing the fakes."""
+
+    source: Source
+    fetcher: Fetcher
+    intake: Intake
+    spool: Spool
+    sink: Sink
+    lag: Lag
+    archive: Archive
+    observer: Observer
+    clock: Clock
+    crash: Callable[[str], None]
+
+
+@dataclass(slots=True)
+class _Run:
+    """The state of one run."""
+
+    stop: threading.Event
+    recovered: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    error: BaseException | None = None
+    poll_error: Exception | None = None
+
+
+class Engine:
+    """One source; one run at a time."""
+
+    def __init__(
+        self, settings: EngineSettings, parts: Parts, permissions: Permissions | None = None
+    ) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._clock = parts.clock
+        self._board = Board(settings, parts.spool, parts.clock)
+        self._room = Room(
+            settings, parts.spool, self._board, parts.archive, parts.observer, parts.crash
+        )
+        self._intake_lock = threading.Lock()
+        self._poller = Poller(
+            parts.source,
+            parts.fetcher,
+            parts.intake,
+            parts.spool,
+            self._room,
+            parts.observer,
+            parts.clock,
+            parts.crash,
+            self._intake_lock,
+        )
+        common = (settings, self._board, parts.spool, parts.sink, parts.observer, parts.clock)
+        self._publishers = [Publisher(name, *common, parts.crash) for name in PUBLISHERS]
+        self._recovery = Recovery(
+            settings,
+            parts.spool,
+            parts.sink,
+            parts.intake,
+            parts.observer,
+            parts.clock,
+            parts.crash,
+            permissions or Permissions(),
+            self._intake_lock,
+        )
+        self._care = Care(settings, self._board, parts.spool, parts.sink, parts.lag, parts.clock)
+        self._before = parts.spool.ledger()
+
+    @property
+    def board(self) -> Board:
+        """For a status display."""
+        return self._board
+
+    def run_once(self, stop: threading.Event | None = None) -> RunSummary:
+        """One poll, then everything that waits (also from earlier runs) is delivered."""
+        return self._run(stop or threading.Event(), lambda run: self._poll_once(run))
+
+    def deliver_pending(self, stop: threading.Event | None = None) -> RunSummary:
+        """No poll: only what waits is delivered."""
+        return self._run(stop or threading.Event(), lambda _run: None)
+
+    def run_forever(self, stop: threading.Event, for_s: float | None = None) -> RunSummary:
+        """Poll at the interval until `stop`; then what waits is delivered."""
+        return self._run(stop, lambda run: self._poll_on(run, for_s))
+
+    def snapshot(self) -> RunSummary:
+        """The run so far, for a metric or a display; safe from any thread."""
+        return self._summary("done", "", 0.0)
+
+    # the run
+
+    def _run(self, stop: threading.Event, polling: Callable[[_Run], None]) -> RunSummary:
+        started_us = self._clock.monotonic_us()
+        run = _Run(stop)
+        self._parts.intake.restore(self._parts.spool.index_rows())
+        names = {"care": self._care.run, "prepare": lambda: self._prepare(run)}
+        helpers = [self._thread(run, name, work) for name, work in names.items()]
+        poller = self._thread(run, "poll", lambda: self._polling(run, polling))
+        publishers = [
+            self._thread(run, p.name, lambda p=p: self._publish(run, p)) for p in self._publishers
+        ]
+        for thread in (*publishers, *helpers, poller):
+            thread.start()
+        self._wait(run, [*publishers, poller])
+        run.ended.set()
+        self._care.stop()
+        self._parts.sink.wake()
+        for thread in (*publishers, poller, *helpers):
+            thread.join()
+        ending, message = _ending(run)
+        duration_s = (self._clock.monotonic_us() - started_us) / SECOND_US
+        return self._summary(ending, message, duration_s)
+
+    def _wait(self, run: _Run, threads: list[threading.Thread]) -> None:
+        """Until all is delivered, something ended the run, or it was asked to stop and drained."""
+        while any(thread.is_alive() for thread in threads):
+            if run.error is not None:
+                run.stop.set()
+                self._board.stop()
+            for thread in threads:
+                thread.join(0.05 if run.stop.is_set() else 0.5)
+                if run.error is not None:
+                    break
+
+    def _thread(self, run: _Run, name: str, work: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - a thread's error is the run's
+                if run.error is None:
+                    run.error = error
+                run.stop.set()
+                run.recovered.set()
+                self._board.stop()
+                self._care.stop()
+
+        thread_name = f"{self._settings.source_id}-{name}"
+        return threading.Thread(target=guarded, name=thread_name, daemon=True)
+
+    def _prepare(self, run: _Run) -> None:
+        """Recover, let the publishers go, then keep producers ready."""
+        end = self._care.persist(lambda: self._recovery.run(run.ended), run.stop)
+        if end is None:
+            self._board.stop()
+            run.recovered.set()
+            return
+        for publisher in self._publishers:
+            publisher.start_from(end)
+        self._room.recovered = True
+        run.recovered.set()
+        self._care.keep_producers_ready(run.ended)
+
+    def _publish(self, run: _Run, publisher: Publisher) -> None:
+        run.recovered.wait()
+        if not self._board.stopping:
+            publisher.run()
+
+    # polling
+
+    def _polling(self, run: _Run, polling: Callable[[_Run], None]) -> None:
+        if not self._parts.spool.meta("poll"):
+            run.recovered.wait()  # a new spool may have to adopt what Kafka holds
+        if not run.stop.is_set() or run.error is None:
+            polling(run)
+        self._board.drain()
+
+    def _poll_once(self, run: _Run) -> None:
+        if not run.stop.is_set():
+            run.poll_error = self._poller.poll(run.stop)
+
+    def _poll_on(self, run: _Run, for_s: float | None) -> None:
+        interval_us = int(self._settings.polling_interval_s * SECOND_US)
+        begin_us = self._clock.monotonic_us()
+        end_us = None if for_s is None else begin_us + int(for_s * SECOND_US)
+        due_us = begin_us
+        while not run.stop.is_set():
+            error = self._poller.poll(run.stop)
+            self._board.wake()
+            due_us = self._next_poll_us(due_us, interval_us, error)
+            if end_us is not None and due_us >= end_us:
+                self._clock.wait(run.stop, (end_us - self._clock.monotonic_us()) / SECOND_US)
+                return
+            self._clock.wait(run.stop, (due_us - self._clock.monotonic_us()) / SECOND_US)
+
+    def _next_poll_us(
+        self, due_us: int, interval_us: int, error: FetchError | SpoolFull | None
+    ) -> int:
+        """The next beat of the interval; later where the source or the spool asks for it."""
+        now_us = self._clock.monotonic_us()
+        next_us = due_us + interval_us
+        if next_us < now_us:  # beats that were missed are not made up for
+            next_us = now_us
+        if isinstance(error, SpoolFull):
+            return max(next_us, now_us + int(_BLOCKED_WAIT_S * SECOND_US))
+        if isinstance(error, FetchError) and error.retry_after_s:
+            return max(next_us, now_us + int(error.retry_after_s * SECOND_US))
+        return next_us
+
+    def _summary(self, ending: Ending, message: str, duration_s: float) -> RunSummary:
+        ledger = self._parts.spool.ledger()
+        polls, throttle = self._poller.tally, self._board.throttle_report()
+        topics: dict[str, int] = {}
+        for publisher in self._publishers:
+            for topic, n in dict(publisher.tally.topics).items():
+                topics[topic] = topics.get(topic, 0) + n
+        delta = ledger.minus(self._before)
+        newest = polls.newest_observed_s
+        return RunSummary(
+            source_id=self._settings.source_id,
+            ending=ending,
+            ledger=delta.plus(type(delta)(pending=self._before.pending)),
+            polls=polls.polls,
+            empty_polls=polls.empty,
+            failed_polls=polls.failed,
+            cache_hits=polls.cache_hits,
+            transactions=sum(p.tally.transactions for p in self._publishers),
+            delivery_failures=sum(p.tally.failures for p in self._publishers),
+            throttle_state=throttle.state,
+            throttle_level=throttle.level,
+            consumer_lag=throttle.lag,
+            topics=topics,
+            duration_s=duration_s,
+            newest_observed_age_s=self._clock.now_us() / SECOND_US - newest if newest else None,
+            epoch=self._parts.sink.epoch,
+            message=message,
+            ledger_faults=ledger.faults(),
+        )
+
+
+def _ending(run: _Run) -> tuple[Ending, str]:
+    error = run.error
+    match error:
+        case None if run.poll_error is not None:
+            return "failed", f"poll failed: {run.poll_error}"
+        case None:
+            return ("stopped" if run.stop.is_set() else "done"), ""
+        case Superseded():
+            return "superseded", str(error)
+        case Undelivered() | Stopped():
+            return "undelivered", str(error)
+        case _:
+            return "failed", f"{type(error).__name__}: {error}"
