@@ -24,6 +24,8 @@ class FetchSettings:
     base_url: str
     state_dir: Path
     rate_limit_per_minute: int = 60
+    rate_burst: int | None = None
+    """So many requests at once; None = a twelfth of the limit.  The limit holds either way."""
     quota: ApiQuota | None = None
     deadline_s: float = 30.0
     """For a whole request with its retries, body included."""
@@ -31,6 +33,8 @@ class FetchSettings:
     """0 = no response cache."""
     max_body_bytes: int = 64 * 1024 * 1024
     allow_insecure_http: bool = False
+    ca_file: Path | None = None
+    """Certificates to trust instead of the public ones: a private server's authority."""
     max_consecutive_failures: int = 10
     circuit_open_s: float = 60.0
     max_attempts: int = 3

@@ -1,0 +1,91 @@
+"""Who of all processes may send the next request: the shared state of paces, quotas, pauses.
+
+Every attempt, whatever its outcome, takes one token of its source's pace and its cost of its
+API's quota, both or none.  A 429 pauses the source and the quota for everybody.  Times are
+integer microseconds of wall time.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+
+from wildfire_ingest.clock import SECOND_US
+from wildfire_ingest.fetch.rate_limit import Admit, Quota, Rate, Spent, Wait, admit, spend
+from wildfire_ingest.fetch.retry import LONGEST_PAUSE_US
+from wildfire_ingest.fetch.settings import FetchSettings
+from wildfire_ingest.fetch.shared_state import SharedState, hashed
+
+MILLI = 1000
+MINUTE_US = 60 * SECOND_US
+
+
+class Limits:
+    """What one source may take, from what all processes have taken."""
+
+    def __init__(self, state: SharedState, settings: FetchSettings) -> None:
+        self._state = state
+        self._source = hashed("source", settings.source_id)
+        self._rate = Rate.within(settings.rate_limit_per_minute, MINUTE_US, settings.rate_burst)
+        self._bucket: str | None = None
+        self._quota: Quota | None = None
+        if settings.quota is not None:
+            self._bucket = hashed("quota", settings.quota.name)
+            self._quota = Quota(
+                math.floor(settings.quota.units * MILLI), int(settings.quota.interval_s * SECOND_US)
+            )
+
+    def take(self, cost: float, now_us: int) -> Admit | Wait:
+        """Take what one attempt of `cost` units needs; on Wait nothing was taken.
+
+        Raises ValueError for a cost beyond the whole quota.
+        """
+        with self._state.transaction() as db:
+            paused = self._pause_us(db, now_us)
+            if paused > 0:
+                return Wait(paused)
+            pace = admit(self._rate, _pace_of(db, self._source), now_us)
+            room = self._room(db, math.ceil(cost * MILLI), now_us)
+            waits = [verdict.wait_us for verdict in (pace, room) if isinstance(verdict, Wait)]
+            if waits or isinstance(pace, Wait):
+                return Wait(max(waits))
+            db.execute("INSERT OR REPLACE INTO pace VALUES (?, ?)", (self._source, pace.state))
+            if self._bucket is not None and isinstance(room, Admit):
+                db.execute("INSERT INTO spent VALUES (?, ?, ?)", (self._bucket, now_us, room.state))
+            return pace
+
+    def pause(self, wait_us: int, now_us: int, *, whole_quota: bool) -> None:
+        """Nobody asks this source, or anything on its quota, for `wait_us`."""
+        names = [self._source]
+        if whole_quota and self._bucket is not None:
+            names.append(self._bucket)
+        until_us = now_us + min(wait_us, LONGEST_PAUSE_US)
+        with self._state.transaction() as db:
+            for name in names:
+                db.execute(
+                    "INSERT INTO paused VALUES (?, ?) ON CONFLICT (name) "
+                    "DO UPDATE SET until_us = max(until_us, excluded.until_us)",
+                    (name, until_us),
+                )
+
+    def _pause_us(self, db: sqlite3.Connection, now_us: int) -> int:
+        rows = db.execute(
+            "SELECT until_us FROM paused WHERE name IN (?, ?)", (self._source, self._bucket or "")
+        )
+        # More than the longest pause left is a clock that was set back.
+        return max((min(until - now_us, LONGEST_PAUSE_US) for (until,) in rows), default=0)
+
+    def _room(self, db: sqlite3.Connection, cost: int, now_us: int) -> Admit | Wait:
+        if self._quota is None:
+            return Admit(cost)
+        old = (self._bucket, now_us - self._quota.interval_us)
+        db.execute("DELETE FROM spent WHERE name = ? AND at_us <= ?", old)
+        rows = db.execute(
+            "SELECT at_us, units FROM spent WHERE name = ? ORDER BY at_us", (self._bucket,)
+        )
+        return spend(self._quota, [Spent(*row) for row in rows], cost, now_us)
+
+
+def _pace_of(db: sqlite3.Connection, source: str) -> int:
+    row = db.execute("SELECT state_us FROM pace WHERE name = ?", (source,)).fetchone()
+    return int(row[0]) if row else 0
