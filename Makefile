@@ -44,7 +44,8 @@ bench: dev  ## Measure the whole path against a plain script, on Apache Kafka
 	$(BIN)/python benchmarks/whole_path.py $(BENCH_ARGS)
 
 schemas: dev  ## Write the JSON Schema of each record type to docs/schemas
-	$(BIN)/python -m wildfire_ingest.sources.schemas
+	$(BIN)/python -c "from pathlib import Path; from wildfire_ingest.sources.schema import schema_files; \
+	[Path('docs/schemas', name).write_text(text) for name, text in schema_files().items()]"
 
 lock: $(VENV)/bin/python  ## Resolve the packages anew and write requirements/*.txt
 	$(PIP) uv
