@@ -6,13 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from wildfire_ingest.clock import SECOND_US, Clock
+from wildfire_ingest.clock import SECOND_US
 from wildfire_ingest.engine.board import Board
-from wildfire_ingest.engine.ports import Lag, Sink
+from wildfire_ingest.engine.parts import Parts
 from wildfire_ingest.engine.publish import Undelivered
 from wildfire_ingest.engine.settings import EngineSettings
-from wildfire_ingest.errors import BrokerUnavailable, DeliveryDenied, DeliveryError, Superseded
-from wildfire_ingest.intake.spool import Spool
+from wildfire_ingest.errors import DeliveryDenied, DeliveryError, Superseded
 from wildfire_ingest.offset import PUBLISHERS
 from wildfire_ingest.record import Lane
 
@@ -24,21 +23,13 @@ _IDLE_S = 30.0
 class Care:
     """Looks after one run of one source."""
 
-    def __init__(
-        self,
-        settings: EngineSettings,
-        board: Board,
-        spool: Spool,
-        sink: Sink,
-        lag: Lag,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, settings: EngineSettings, parts: Parts, board: Board) -> None:
         self._settings = settings
+        self._spool = parts.spool
+        self._sink = parts.sink
+        self._lag = parts.lag
+        self._clock = parts.clock
         self._board = board
-        self._spool = spool
-        self._sink = sink
-        self._lag = lag
-        self._clock = clock
         self._ended = threading.Event()
 
     def stop(self) -> None:
@@ -46,7 +37,10 @@ class Care:
         self._ended.set()
 
     def persist(self, attempt: Callable[[], _T], stop: threading.Event) -> _T | None:
-        """Try until the broker lets us; None when stopped.  Raises what cannot pass, Undelivered."""
+        """Try until the broker lets us; None when stopped.
+
+        Raises what cannot pass, and Undelivered when a run may not wait any longer.
+        """
         started_us = self._clock.monotonic_us()
         limit = self._settings.give_up_after_s
         while True:
@@ -69,13 +63,10 @@ class Care:
         """T3: prepare what the publishers took, until the run ends."""
         while not ended.is_set() and not self._board.stopping:
             try:
-                busy = any([self._sink.prepare(publisher) for publisher in PUBLISHERS])
+                busy = sum(self._sink.prepare(publisher) for publisher in PUBLISHERS)
             except Superseded:
                 raise
-            except BrokerUnavailable:
-                self._clock.wait(ended, _RETRY_S)
-                continue
-            except DeliveryError:
+            except DeliveryError:  # the publishers meet it themselves and decide
                 self._clock.wait(ended, _RETRY_S)
                 continue
             if not busy:

@@ -11,40 +11,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-from wildfire_ingest.clock import SECOND_US, Clock
+from wildfire_ingest.clock import SECOND_US
 from wildfire_ingest.engine.board import Board
 from wildfire_ingest.engine.care import Care
-from wildfire_ingest.engine.events import Observer
-from wildfire_ingest.engine.overflow import Archive, Room
+from wildfire_ingest.engine.overflow import Room
+from wildfire_ingest.engine.parts import Parts
 from wildfire_ingest.engine.poll import Poller
-from wildfire_ingest.engine.ports import Fetcher, Lag, Sink, Source
 from wildfire_ingest.engine.publish import Publisher, Stopped, Undelivered
 from wildfire_ingest.engine.recover import Permissions, Recovery
 from wildfire_ingest.engine.settings import EngineSettings
 from wildfire_ingest.engine.summary import Ending, RunSummary
 from wildfire_ingest.errors import FetchError, SpoolFull, Superseded
-from wildfire_ingest.intake.intake import Intake
-from wildfire_ingest.intake.spool import Spool
 from wildfire_ingest.offset import PUBLISHERS
 
 _BLOCKED_WAIT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """Everything a source runs on; assembly makes the real ones, testing the fakes."""
-
-    source: Source
-    fetcher: Fetcher
-    intake: Intake
-    spool: Spool
-    sink: Sink
-    lag: Lag
-    archive: Archive
-    observer: Observer
-    clock: Clock
-    crash: Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -68,35 +50,12 @@ class Engine:
         self._parts = parts
         self._clock = parts.clock
         self._board = Board(settings, parts.spool, parts.clock)
-        self._room = Room(
-            settings, parts.spool, self._board, parts.archive, parts.observer, parts.crash
-        )
-        self._intake_lock = threading.Lock()
-        self._poller = Poller(
-            parts.source,
-            parts.fetcher,
-            parts.intake,
-            parts.spool,
-            self._room,
-            parts.observer,
-            parts.clock,
-            parts.crash,
-            self._intake_lock,
-        )
-        common = (settings, self._board, parts.spool, parts.sink, parts.observer, parts.clock)
-        self._publishers = [Publisher(name, *common, parts.crash) for name in PUBLISHERS]
-        self._recovery = Recovery(
-            settings,
-            parts.spool,
-            parts.sink,
-            parts.intake,
-            parts.observer,
-            parts.clock,
-            parts.crash,
-            permissions or Permissions(),
-            self._intake_lock,
-        )
-        self._care = Care(settings, self._board, parts.spool, parts.sink, parts.lag, parts.clock)
+        self._room = Room(settings, parts, self._board)
+        intake_lock = threading.Lock()
+        self._poller = Poller(parts, self._room, intake_lock)
+        self._publishers = [Publisher(name, settings, parts, self._board) for name in PUBLISHERS]
+        self._recovery = Recovery(settings, parts, permissions or Permissions(), intake_lock)
+        self._care = Care(settings, parts, self._board)
         self._before = parts.spool.ledger()
 
     @property
@@ -106,7 +65,7 @@ class Engine:
 
     def run_once(self, stop: threading.Event | None = None) -> RunSummary:
         """One poll, then everything that waits (also from earlier runs) is delivered."""
-        return self._run(stop or threading.Event(), lambda run: self._poll_once(run))
+        return self._run(stop or threading.Event(), self._poll_once)
 
     def deliver_pending(self, stop: threading.Event | None = None) -> RunSummary:
         """No poll: only what waits is delivered."""
@@ -130,7 +89,7 @@ class Engine:
         helpers = [self._thread(run, name, work) for name, work in names.items()]
         poller = self._thread(run, "poll", lambda: self._polling(run, polling))
         publishers = [
-            self._thread(run, p.name, lambda p=p: self._publish(run, p)) for p in self._publishers
+            self._thread(run, p.name, partial(self._publish, run, p)) for p in self._publishers
         ]
         for thread in (*publishers, *helpers, poller):
             thread.start()
@@ -146,8 +105,12 @@ class Engine:
 
     def _wait(self, run: _Run, threads: list[threading.Thread]) -> None:
         """Until all is delivered, something ended the run, or it was asked to stop and drained."""
+        give_up_us: int | None = None
         while any(thread.is_alive() for thread in threads):
-            if run.error is not None:
+            now_us = self._clock.monotonic_us()
+            if run.stop.is_set() and give_up_us is None:
+                give_up_us = now_us + int(self._settings.drain_s * SECOND_US)
+            if run.error is not None or (give_up_us is not None and now_us > give_up_us):
                 run.stop.set()
                 self._board.stop()
             for thread in threads:
@@ -220,9 +183,7 @@ class Engine:
     ) -> int:
         """The next beat of the interval; later where the source or the spool asks for it."""
         now_us = self._clock.monotonic_us()
-        next_us = due_us + interval_us
-        if next_us < now_us:  # beats that were missed are not made up for
-            next_us = now_us
+        next_us = max(due_us + interval_us, now_us)  # beats that were missed are not made up for
         if isinstance(error, SpoolFull):
             return max(next_us, now_us + int(_BLOCKED_WAIT_S * SECOND_US))
         if isinstance(error, FetchError) and error.retry_after_s:

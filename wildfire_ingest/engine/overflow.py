@@ -6,48 +6,31 @@ is already in Kafka; then polling blocks (SpoolFull) as it does where no archive
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from wildfire_ingest.dispatch.eviction import choose_expired, choose_victims
 from wildfire_ingest.engine.board import Board
-from wildfire_ingest.engine.events import Evicted, Observer
+from wildfire_ingest.engine.events import Evicted
+from wildfire_ingest.engine.parts import Parts
 from wildfire_ingest.engine.settings import EngineSettings
 from wildfire_ingest.errors import SpoolFull
 from wildfire_ingest.intake.ledger import Ledger
 from wildfire_ingest.intake.load import Packed
-from wildfire_ingest.intake.spool import Spool
 from wildfire_ingest.record import Lane, Load
 
 _MANY = 1_000_000
 
 
-class Archive(Protocol):
-    """Where evicted loads are kept for `overflow replay`; durable when it returns."""
-
-    def append(
-        self, source_id: str, load: Load, ids: bytes, payload: bytes, reason: str, now_us: int
-    ) -> None: ...
-
-
 class Room:
     """Makes room for a poll's loads; used by the poller's thread."""
 
-    def __init__(
-        self,
-        settings: EngineSettings,
-        spool: Spool,
-        board: Board,
-        archive: Archive,
-        observer: Observer,
-        crash: Callable[[str], None],
-    ) -> None:
+    def __init__(self, settings: EngineSettings, parts: Parts, board: Board) -> None:
         self._settings = settings
-        self._spool = spool
+        self._spool = parts.spool
+        self._archive = parts.archive
+        self._observer = parts.observer
+        self._crash = parts.crash
         self._board = board
-        self._archive = archive
-        self._observer = observer
-        self._crash = crash
         self.recovered = False
 
     def make(self, packed: Sequence[Packed], now_us: int) -> tuple[list[Packed], Ledger]:

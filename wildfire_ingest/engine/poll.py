@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from wildfire_ingest.clock import Clock
-from wildfire_ingest.engine.events import Degraded, Observer, PollFailed, Spooled
+from wildfire_ingest.engine.events import Degraded, PollFailed, Spooled
 from wildfire_ingest.engine.overflow import Room
-from wildfire_ingest.engine.ports import Fetcher, Source
+from wildfire_ingest.engine.parts import Parts
 from wildfire_ingest.errors import FetchError, SpoolFull
-from wildfire_ingest.intake.intake import Intake
 from wildfire_ingest.intake.ledger import Ledger
-from wildfire_ingest.intake.spool import Spool
 from wildfire_ingest.record import Decoded, Polled
 
 SCHEMA_CHANGE_ROWS = 20
@@ -35,28 +31,17 @@ class PollTally:
 class Poller:
     """Polls one source; used by one thread."""
 
-    def __init__(
-        self,
-        source: Source,
-        fetcher: Fetcher,
-        intake: Intake,
-        spool: Spool,
-        room: Room,
-        observer: Observer,
-        clock: Clock,
-        crash: Callable[[str], None],
-        intake_lock: threading.Lock,
-    ) -> None:
-        self._intake_lock = intake_lock
+    def __init__(self, parts: Parts, room: Room, intake_lock: threading.Lock) -> None:
         self.tally = PollTally()
-        self._source = source
-        self._fetcher = fetcher
-        self._intake = intake
-        self._spool = spool
+        self._source = parts.source
+        self._fetcher = parts.fetcher
+        self._intake = parts.intake
+        self._spool = parts.spool
+        self._observer = parts.observer
+        self._clock = parts.clock
+        self._crash = parts.crash
         self._room = room
-        self._observer = observer
-        self._clock = clock
-        self._crash = crash
+        self._intake_lock = intake_lock
 
     def poll(self, stop: threading.Event) -> FetchError | SpoolFull | None:
         """One poll; the error that made it fail, after it was told to the observer."""

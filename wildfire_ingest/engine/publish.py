@@ -8,20 +8,19 @@ producer asks who owns the source (E3); a refusal to let us in waits for a perso
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from wildfire_ingest.clock import SECOND_US, Clock
+from wildfire_ingest.clock import SECOND_US
 from wildfire_ingest.engine.board import Batch, Board
 from wildfire_ingest.engine.events import (
     DeadLettered,
     Degraded,
     DeliveryFailed,
-    Observer,
     Paused,
     Published,
 )
-from wildfire_ingest.engine.ports import Sink
+from wildfire_ingest.engine.parts import Parts
 from wildfire_ingest.engine.settings import EngineSettings
 from wildfire_ingest.errors import (
     BrokerUnavailable,
@@ -31,7 +30,6 @@ from wildfire_ingest.errors import (
     RecordRefused,
     Superseded,
 )
-from wildfire_ingest.intake.spool import Spool
 from wildfire_ingest.offset import LANES, OffsetRecord, OffsetsView, PublisherName
 from wildfire_ingest.record import DeadLetter, Lane, Load, Outgoing
 
@@ -62,25 +60,17 @@ class Publisher:
     """Runs in a thread of its own until the board says that there is no more."""
 
     def __init__(
-        self,
-        name: PublisherName,
-        settings: EngineSettings,
-        board: Board,
-        spool: Spool,
-        sink: Sink,
-        observer: Observer,
-        clock: Clock,
-        crash: Callable[[str], None],
+        self, name: PublisherName, settings: EngineSettings, parts: Parts, board: Board
     ) -> None:
         self.name = name
         self.tally = Tally()
         self._settings = settings
         self._board = board
-        self._spool = spool
-        self._sink = sink
-        self._observer = observer
-        self._clock = clock
-        self._crash = crash
+        self._spool = parts.spool
+        self._sink = parts.sink
+        self._observer = parts.observer
+        self._clock = parts.clock
+        self._crash = parts.crash
         self._read_from = 0
         self._refusals: dict[Lane, int] = {}
         self._held_until_us: dict[Lane, int] = {}

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from wildfire_ingest.clock import Clock
-from wildfire_ingest.engine.events import Degraded, Observer, Recovered
-from wildfire_ingest.engine.ports import Sink
+from wildfire_ingest.engine.events import Degraded, Recovered
+from wildfire_ingest.engine.parts import Parts
 from wildfire_ingest.engine.settings import EngineSettings
 from wildfire_ingest.errors import DeliveryDenied, Superseded
 from wildfire_ingest.intake.adoption import adopt, matches, reopen
-from wildfire_ingest.intake.intake import Intake, id_rows_of_values
-from wildfire_ingest.intake.spool import Spool
+from wildfire_ingest.intake.intake import id_rows_of_values
 from wildfire_ingest.offset import OffsetsView
 from wildfire_ingest.record import Lane
 
@@ -43,24 +41,19 @@ class Recovery:
     def __init__(
         self,
         settings: EngineSettings,
-        spool: Spool,
-        sink: Sink,
-        intake: Intake,
-        observer: Observer,
-        clock: Clock,
-        crash: Callable[[str], None],
+        parts: Parts,
         permissions: Permissions,
         intake_lock: threading.Lock,
     ) -> None:
-        self._intake_lock = intake_lock
         self._settings = settings
-        self._spool = spool
-        self._sink = sink
-        self._intake = intake
-        self._observer = observer
-        self._clock = clock
-        self._crash = crash
+        self._spool = parts.spool
+        self._sink = parts.sink
+        self._intake = parts.intake
+        self._observer = parts.observer
+        self._clock = parts.clock
+        self._crash = parts.crash
         self._permissions = permissions
+        self._intake_lock = intake_lock
 
     def run(self, stop: threading.Event) -> int:
         """R3 to R6; the end of the offsets partition that was read.

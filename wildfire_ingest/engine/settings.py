@@ -28,4 +28,6 @@ class EngineSettings:
     window_s: int = 8 * 86_400
     spool_max_bytes: int | None = None
     spool_max_age_s: float | None = None
+    drain_s: float = 8.0
+    """A run that was asked to stop delivers what waits for so long at most."""
     housekeeping_s: float = 30.0

@@ -239,6 +239,8 @@ class Spool:
                 "SELECT key FROM loads WHERE state > 0 AND newest_observed_s < ? AND done_at_us < ?"
                 # Each lane's last published load says where its chain stands.
                 " AND key NOT IN (SELECT MAX(key) FROM loads WHERE state = 1 GROUP BY lane)"
+                # Each lane's last published load says where its chain stands.
+                " AND key NOT IN (SELECT MAX(key) FROM loads WHERE state = 1 GROUP BY lane)"
             )
             for table in ("ids", "readdressed", "loads"):
                 db.execute(
