@@ -68,7 +68,7 @@ $(VENV)/bin/python:
 		"on Debian and Ubuntu install python3-venv" >&2; exit 1; }
 
 # Stamps: a second run installs nothing unless the lock or the project file has changed.
-$(VENV)/.installed-%: requirements/%.txt pyproject.toml $(VENV)/bin/python
+$(VENV)/.installed-%: requirements/%.txt pyproject.toml | $(VENV)/bin/python
 	$(LOCKED) $<
 	$(PROJECT)
 	@touch $@

@@ -19,6 +19,7 @@ LOOPBACK = "127.0.0.1"
 PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
 INIT_PRODUCER_ID, ADD_PARTITIONS_TO_TXN, END_TXN = 22, 24, 26
 _LENGTH_BYTES = 4
+_ANSWER_S = 10.0
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)
 
 Action = Literal["hold", "drop_response", "reset"]
@@ -45,8 +46,8 @@ class Fault:
     """A held request's client loses its connection at once; the request still arrives, late."""
     happened: threading.Event = field(default_factory=threading.Event)
     """Set when the fault took hold of its first request."""
-    forwarded: threading.Event = field(default_factory=threading.Event)
-    """Set when a held request has been passed on."""
+    answered: threading.Event = field(default_factory=threading.Event)
+    """Set when the broker has answered a held request: it has acted on it."""
     _released: threading.Event = field(default_factory=threading.Event)
 
     def release(self) -> None:
@@ -200,6 +201,8 @@ class _Connection:
         """Whoever ends the client's side after a reset must not send FIN before the RST."""
         self._unanswered: set[int] = set()
         """Correlation ids whose response is to be dropped."""
+        self._held: dict[int, Fault] = {}
+        """By correlation id: requests that have been held and are now on their way."""
 
     def forward_requests(self) -> None:
         with contextlib.suppress(OSError):
@@ -227,13 +230,11 @@ class _Connection:
         if fault.cut_client:
             self._reset_client()
         fault.wait_out()
+        self._held[request.correlation_id] = fault
         is_open = self._send(frame)
-        fault.forwarded.set()
         if fault.cut_client:
-            # The broker reads what came before the end of its connection; closing at once with
-            # its answer unread would be RST, which can take the request back.
-            self._broker.shutdown(socket.SHUT_WR)
-            _drain(self._broker)
+            # Nobody else ends this connection, and ending it now could take the request back.
+            fault.answered.wait(_ANSWER_S)
         return is_open and not fault.cut_client
 
     def _send(self, frame: bytes) -> bool:
@@ -247,6 +248,8 @@ class _Connection:
         with contextlib.suppress(OSError):
             while (frame := _read_frame(self._broker)) is not None:
                 (correlation_id,) = struct.unpack_from(">i", frame, _LENGTH_BYTES)
+                if (held := self._held.pop(correlation_id, None)) is not None:
+                    held.answered.set()
                 if correlation_id in self._unanswered:
                     self.reset()
                     return
@@ -289,13 +292,6 @@ def _read_exactly(source: socket.socket, count: int) -> bytes | None:
             return None
         parts += part
     return bytes(parts)
-
-
-def _drain(source: socket.socket) -> None:
-    source.settimeout(5)
-    with contextlib.suppress(OSError):
-        while source.recv(1 << 16):
-            pass
 
 
 def _shutdown(end: socket.socket) -> None:
