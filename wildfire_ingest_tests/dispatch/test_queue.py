@@ -155,6 +155,16 @@ def test_a_lane_without_a_rival_earns_no_credit() -> None:
     assert queue.take(BULK, max_records=100)[0].lane is Lane.NORMAL
 
 
+def test_what_a_lane_was_owed_is_settled_once_it_is_served_without_a_rival() -> None:
+    queue = queue_of(load(Lane.NORMAL, 1, records=100), load(Lane.LOW, 1), load(Lane.LOW, 2))
+    assert queue.take(BULK)[0].lane is Lane.NORMAL
+
+    queue.offer(load(Lane.NORMAL, 2))
+    queue.offer(load(Lane.LOW, 3))
+
+    assert queue.take(BULK, max_records=1)[0].lane is Lane.NORMAL
+
+
 @pytest.mark.parametrize(
     ("records", "age_s", "until_due_s"),
     [(499, 0, 5), (500, 0, 0), (1, 4, 1), (1, 5, 0), (1, 900, 0), (1, -3600, 0)],

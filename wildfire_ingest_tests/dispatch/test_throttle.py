@@ -339,3 +339,9 @@ def test_a_larger_lag_never_means_a_shorter_pause(
     low, high = sorted((one, other))
 
     assert pause_s(after(*samples, low)) <= pause_s(after(*samples, high))
+
+
+def test_bands_that_lie_close_together_are_left_one_after_the_other() -> None:
+    config = replace(LAG_ONLY, target_lag=1000, critical_lag=1100)
+
+    assert report(config, after(1200, 950, config=config), 0).state == "MODERATE"
