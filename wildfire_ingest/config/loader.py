@@ -114,10 +114,11 @@ def _params(root: type[Model], params: Any, path: KeyPath, raw: Any, report: Rep
         try:
             return root.model_validate(params)
         except ValidationError as error:
-            for gone in explain(error, root, path, raw, report):
-                _remove(params, gone[len(path) :])
+            wrong = explain(error, root, path, raw, report)
             if not isinstance(params, dict):
                 break
+            for gone in wrong:
+                _remove(params, _removable(gone[len(path) :]))
     return root()
 
 
@@ -130,23 +131,23 @@ def _validated(
         try:
             return StreamConfig.model_validate(data), removed
         except ValidationError as error:
-            for gone in explain(error, StreamConfig, (), raw, report):
+            for gone in map(_removable, explain(error, StreamConfig, (), raw, report)):
                 _remove(data, gone)
                 removed.add(dotted(gone))
     return StreamConfig(), removed
 
 
-def _remove(data: Any, path: KeyPath) -> None:
+def _removable(path: KeyPath) -> KeyPath:
+    """A list goes as a whole: without one entry the others' numbers would name other lines."""
+    numbers = [index for index, part in enumerate(path) if isinstance(part, int)]
+    return path[: numbers[0]] if numbers else path
+
+
+def _remove(data: dict[str, Any], path: KeyPath) -> None:
     for part in path[:-1]:
-        if isinstance(data, dict):
-            data = data.get(part)
-        elif isinstance(data, list) and isinstance(part, int):
-            data = data[part]
-        else:
+        inner = data.get(str(part))
+        if not isinstance(inner, dict):
             return
-    if not path:
-        return
-    if isinstance(data, dict):
-        data.pop(path[-1], None)
-    elif isinstance(data, list) and isinstance(path[-1], int) and path[-1] < len(data):
-        del data[path[-1]]
+        data = inner
+    if path:
+        data.pop(str(path[-1]), None)
