@@ -102,9 +102,12 @@ def _property(value: str | float | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def queue_settings(config: StreamConfig) -> QueueSettings:
-    """The in-memory queue and what an overflow may drop."""
+def queue_settings(config: StreamConfig, source_id: str) -> QueueSettings:
+    """The in-memory queue, how long it gathers and what an overflow may drop."""
+    gather = gather_settings(config, source_id)
     return QueueSettings(
+        batch_records=gather.records,
+        batch_timeout_s=gather.seconds,
         max_records=config.queue_max_size,
         overflow=config.queue_overflow_strategy,
         allow_drop_critical=config.allow_drop_critical,

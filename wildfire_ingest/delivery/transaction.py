@@ -7,11 +7,12 @@ reports and refuses to commit when one failed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from wildfire_ingest.delivery.dead_letters import Headers
 from wildfire_ingest.delivery.envelope import headers_of
 from wildfire_ingest.delivery.kafka_errors import classify
 from wildfire_ingest.delivery.offsets import offset_key
@@ -95,22 +96,9 @@ class Transaction:
         raise told
 
     def produce(self, load: Outgoing, only: frozenset[int] | None = None) -> None:
-        """Hand a load's rows (or only some) to librdkafka; a full local queue is waited for."""
-        produce, report = self._producer.produce, self._report
-        all_headers = headers_of(load, self._source_id, self._settings.envelope)
-        rows = zip(load.topics, load.keys, load.values, all_headers, strict=True)
-        for row, (topic, key, value, headers) in enumerate(rows):
-            if only is not None and row not in only:
-                continue
-            while True:
-                try:
-                    produce(topic, value, key, headers=headers, on_delivery=report)
-                except BufferError:
-                    self._producer.poll(_QUEUE_FULL_WAIT_S)
-                    continue
-                break
-            if not row % _SERVE_EVERY:
-                self._producer.poll(0)
+        """Hand a load's rows (or only some) to librdkafka."""
+        headers = headers_of(load, self._source_id, self._settings.envelope)
+        hand_over(self._producer, load, headers, self._report, only)
 
     def _produce_offsets(self, offsets: Mapping[Lane, OffsetRecord]) -> None:
         for lane, record in sorted(offsets.items()):
@@ -145,3 +133,27 @@ class Transaction:
             if isinstance(cause, RecordRefused) or ours.code in {"_INCONSISTENT", "_STATE"}:
                 return cause
         return ours
+
+
+def hand_over(
+    producer: Producer,
+    load: Outgoing,
+    headers: Iterable[Headers],
+    report: Callable[[KafkaError | None, Message], None],
+    only: frozenset[int] | None = None,
+) -> None:
+    """Hand a load's rows (or only some) to librdkafka; a full local queue is waited for."""
+    produce = producer.produce
+    rows = zip(load.topics, load.keys, load.values, headers, strict=True)
+    for row, (topic, key, value, header) in enumerate(rows):
+        if only is not None and row not in only:
+            continue
+        while True:
+            try:
+                produce(topic, value, key, headers=header, on_delivery=report)
+            except BufferError:
+                producer.poll(_QUEUE_FULL_WAIT_S)
+                continue
+            break
+        if not row % _SERVE_EVERY:
+            producer.poll(0)

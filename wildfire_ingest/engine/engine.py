@@ -207,6 +207,8 @@ class Engine:
             empty_polls=polls.empty,
             failed_polls=polls.failed,
             cache_hits=polls.cache_hits,
+            api_calls=self._parts.fetcher.counters.api_calls,
+            api_errors=self._parts.fetcher.counters.api_errors,
             transactions=sum(p.tally.transactions for p in self._publishers),
             delivery_failures=sum(p.tally.failures for p in self._publishers),
             throttle_state=throttle.state,

@@ -108,7 +108,9 @@ class Room:
     def _keep_apart(self, load: Load, ids: bytes, payload: bytes, reason: str, now_us: int) -> None:
         source_id = self._settings.source_id
         try:
-            self._archive.append(source_id, load, ids, payload, reason, now_us)
+            self._archive.append(
+                source_id, load, ids=ids, payload=payload, reason=reason, now_us=now_us
+            )
         except OSError as error:
             raise SpoolFull(
                 f"{reason}, and the overflow archive cannot be written ({error}): polling waits "

@@ -18,7 +18,14 @@ class Archive(Protocol):
     """Where evicted loads are kept for `overflow replay`; durable when it returns."""
 
     def append(
-        self, source_id: str, load: Load, ids: bytes, payload: bytes, reason: str, now_us: int
+        self,
+        source_id: str,
+        load: Load,
+        *,
+        ids: bytes,
+        payload: bytes,
+        reason: str,
+        now_us: int,
     ) -> None:
         """Keep one load.  Raises OSError where it cannot be kept."""
         ...

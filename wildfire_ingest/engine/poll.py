@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from wildfire_ingest.engine.events import Degraded, PollFailed, Spooled
 from wildfire_ingest.engine.overflow import Room
 from wildfire_ingest.engine.parts import Parts
 from wildfire_ingest.errors import FetchError, SpoolFull
+from wildfire_ingest.exchange import Answer, Request
 from wildfire_ingest.intake.ledger import Ledger
 from wildfire_ingest.record import Decoded, Polled
 
@@ -88,12 +90,22 @@ class Poller:
                     continue
                 if answer.from_cache:
                     return None
-                request = asking.send(answer)
+                request = self._hand_over(asking, request, answer)
         except StopIteration as done:
             polled: Polled = done.value
             return polled
         finally:
             asking.close()
+
+    def _hand_over(
+        self, asking: Generator[Request, Answer, Polled], request: Request, answer: Answer
+    ) -> Request:
+        """Give the source an answer; the request that it makes next.  Raises StopIteration."""
+        try:
+            return asking.send(answer)
+        except FetchError as error:
+            self._fetcher.refused(request, error)
+            raise
 
     def _take_in(self, polled: Polled) -> None:
         with self._intake_lock:
@@ -114,6 +126,7 @@ class Poller:
         )
         self._crash("spool.after_commit")
         self._intake.remember(weighed, now_us)
+        self._fetcher.settled()
         return counts, len(loads)
 
     def _told(self, decoded: Decoded, counts: Ledger, loads: int) -> None:

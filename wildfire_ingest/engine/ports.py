@@ -6,6 +6,7 @@ import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from wildfire_ingest.errors import FetchError
 from wildfire_ingest.exchange import Answer, Request
 from wildfire_ingest.offset import OffsetRecord, OffsetsView, PublisherName
 from wildfire_ingest.record import Decoded, Lane, Outgoing, Polled
@@ -39,8 +40,29 @@ class Source(Protocol):
         ...
 
 
+class Counters(Protocol):
+    """What a fetcher counted since it began."""
+
+    @property
+    def api_calls(self) -> int: ...
+
+    @property
+    def api_errors(self) -> int: ...
+
+
 class Fetcher(Protocol):
     """The way to one source's API."""
+
+    @property
+    def counters(self) -> Counters: ...
+
+    def settled(self) -> None:
+        """The rows of every answer handed over until now are durable."""
+        ...
+
+    def refused(self, request: Request, error: FetchError) -> None:
+        """The source found that an answer was none."""
+        ...
 
     def fetch(self, request: Request, *, stop: threading.Event | None = None) -> Answer:
         """One request, its retries inside its deadline.  Raises FetchError; waits on `stop`."""

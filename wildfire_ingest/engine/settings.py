@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from wildfire_ingest.dispatch.settings import QueueSettings, ThrottleSettings
 
 
+GIVE_UP_S = 120.0
+"""A batch or real_time run that cannot deliver for so long ends as a failure."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
     """One source's pace and limits; times in seconds."""
@@ -18,7 +22,7 @@ class EngineSettings:
     topics: tuple[str, ...] = ()
     """Every topic this source may write to: read back when a spool is lost."""
     polling_interval_s: float = 30.0
-    give_up_after_s: float | None = 120.0
+    give_up_after_s: float | None = GIVE_UP_S
     """A run that cannot deliver for so long ends; None = never (continuous)."""
     max_retries: int = 3
     retry_backoff_base: float = 2.0
