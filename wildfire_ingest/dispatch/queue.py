@@ -14,8 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from wildfire_ingest.clock import SECOND_US
-from wildfire_ingest.dispatch.settings import QueueSettings
+from wildfire_ingest.dispatch.settings import SECOND_US, QueueSettings
 from wildfire_ingest.record import Lane, Load
 
 EXPRESS = (Lane.CRITICAL, Lane.HIGH)

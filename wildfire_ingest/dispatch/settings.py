@@ -7,6 +7,9 @@ from typing import Literal
 
 from wildfire_ingest.record import Lane
 
+SECOND_US = 1_000_000
+"""clock.SECOND_US, for modules that decide and therefore may not import a clock."""
+
 Overflow = Literal["drop_oldest", "drop_newest", "block"]
 
 

@@ -21,8 +21,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Literal
 
-from wildfire_ingest.clock import SECOND_US
-from wildfire_ingest.dispatch.settings import ThrottleSettings
+from wildfire_ingest.dispatch.settings import SECOND_US, ThrottleSettings
 from wildfire_ingest.record import Lane
 
 NO_LIMIT = 2**63 - 1
