@@ -7,7 +7,6 @@ shared by processes (circuits.py).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +38,27 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Do not ask before `wait_us` have passed.  The state is unchanged."""
+    """Do not ask before `wait_us` have passed; keep `circuit`."""
 
+    circuit: Circuit
     wait_us: int
-
-
-def state_of(
-    policy: CircuitPolicy, circuit: Circuit, now_us: int
-) -> Literal["closed", "open", "half_open"]:
-    """The state's name, for a person."""
-    if circuit.failures < policy.max_failures:
-        return "closed"
-    return "open" if _left_us(policy, circuit.open_until_us, now_us) > 0 else "half_open"
 
 
 def ask(policy: CircuitPolicy, circuit: Circuit, now_us: int) -> Pass | Refuse:
     """Decide for one fetch at `now_us`; every Pass is answered by one of the three below."""
     if circuit.failures < policy.max_failures:
         return Pass(circuit, trial=False)
-    left_us = max(
-        _left_us(policy, circuit.open_until_us, now_us),
-        _left_us(policy, circuit.trial_until_us, now_us),
+    # Later than now + open_us can only be a clock that was set back: it starts anew from here.
+    latest_us = now_us + policy.open_us
+    known = Circuit(
+        circuit.failures,
+        min(circuit.open_until_us, latest_us),
+        min(circuit.trial_until_us, latest_us),
     )
+    left_us = max(known.open_until_us, known.trial_until_us) - now_us
     if left_us > 0:
-        return Refuse(left_us)
-    trial = Circuit(circuit.failures, circuit.open_until_us, now_us + policy.open_us)
+        return Refuse(known, left_us)
+    trial = Circuit(known.failures, known.open_until_us, latest_us)
     return Pass(trial, trial=True)
 
 
@@ -86,8 +81,3 @@ def failed(
 def not_asked(circuit: Circuit) -> Circuit:
     """The fetch ended before it asked (stopped, no token): another may try."""
     return Circuit(circuit.failures, circuit.open_until_us)
-
-
-def _left_us(policy: CircuitPolicy, until_us: int, now_us: int) -> int:
-    # Longer than open_us can only be a clock that was set back.
-    return min(until_us - now_us, policy.open_us)

@@ -36,8 +36,9 @@ class SourceCircuit:
     def ask(self, now_us: int) -> Pass | Refuse:
         """May the source be asked?  Every Pass is followed by one of the three below."""
         with self._state.transaction() as db:
-            verdict = ask(self._policy, self._read(db), now_us)
-            if isinstance(verdict, Pass) and verdict.trial:
+            circuit = self._read(db)
+            verdict = ask(self._policy, circuit, now_us)
+            if verdict.circuit != circuit:
                 self._write(db, verdict.circuit)
             return verdict
 

@@ -56,12 +56,18 @@ class Rate:
 
 def admit(rate: Rate, state: int, now_us: int) -> Admit | Wait:
     """Decide for one request arriving at `now_us`; a new limiter's state is 0."""
-    full_us = rate.burst * rate.emission_us
-    # A state further ahead than a full burst is a clock that was set back: never wait for it.
-    known = min(state, now_us + full_us)
-    next_state = max(known, now_us) + rate.emission_us
-    allowed_at_us = next_state - full_us
+    next_state = max(state, now_us) + rate.emission_us
+    allowed_at_us = next_state - rate.burst * rate.emission_us
     return Wait(allowed_at_us - now_us) if allowed_at_us > now_us else Admit(next_state)
+
+
+def recalled(rate: Rate, state: int, now_us: int) -> int:
+    """The state to keep and go on with when it is read at `now_us`.
+
+    A state further ahead than a full burst is a clock that was set back: without this it would
+    keep everybody waiting until the clock has caught up.
+    """
+    return min(state, now_us + rate.burst * rate.emission_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +92,7 @@ def spend(quota: Quota, spent: Sequence[Spent], cost: int, now_us: int) -> Admit
     """
     if cost > quota.units:
         raise ValueError(f"a request of {cost} never fits into a quota of {quota.units}")
-    # A spending of the future is a clock that was set back: it counts as of now.
-    live = [Spent(min(s.at_us, now_us), s.units) for s in spent]
-    live = [s for s in live if s.at_us > now_us - quota.interval_us]
+    live = [s for s in spent if s.at_us > now_us - quota.interval_us]
     excess = sum(s.units for s in live) + cost - quota.units
     if excess <= 0:
         return Admit(cost)

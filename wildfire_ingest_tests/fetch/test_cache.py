@@ -1,0 +1,174 @@
+"""What is kept of an answer, for whom, and what a server's 304 may stand for."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from wildfire_ingest.exchange import Request
+from wildfire_ingest_tests.fetch.loopback import reply
+
+ROWS = b"latitude,longitude\n1.0,2.0\n"
+ASK = Request("/fires.csv")
+TTL_US = 60_000_000
+
+
+def _with_etag(_line, request):
+    if 'If-None-Match: "v1"' in request:
+        _line.sendall(reply(b"", "304 Not Modified", 'ETag: "v1"'))
+    else:
+        _line.sendall(reply(ROWS, "200 OK", 'ETag: "v1"', "Last-Modified: yesterday"))
+
+
+def test_a_repeat_within_the_ttl_only_counts_a_cache_hit(server, make_client):
+    server.answers(reply(ROWS))
+    client = make_client(cache_ttl_s=60, rate_limit_per_minute=1)
+    client.fetch(ASK)
+    before = client.counters
+
+    answers = [client.fetch(ASK) for _ in range(5)]
+
+    assert all(a.from_cache and a.body == ROWS for a in answers)
+    after = client.counters
+    assert after.cache_hits == 5
+    assert (after.api_calls, after.waited_s) == (before.api_calls, before.waited_s)
+    assert len(server.requests) == 1
+
+
+def test_after_the_ttl_the_server_is_asked(server, make_client, clock):
+    server.answers(reply(ROWS))
+    client = make_client(cache_ttl_s=60)
+    client.fetch(ASK)
+    clock.us += TTL_US
+
+    assert not client.fetch(ASK).from_cache
+    assert len(server.requests) == 2
+
+
+def test_a_clock_set_back_does_not_keep_an_answer_for_ever(server, make_client, clock):
+    server.answers(reply(ROWS))
+    make_client(cache_ttl_s=60).fetch(ASK)
+    clock.us -= 48 * 3600 * 1_000_000
+
+    assert not make_client(cache_ttl_s=60).fetch(ASK).from_cache
+
+
+def test_a_look_is_taken_over_as_a_poll_exactly_once(server, make_client):
+    server.answers(reply(ROWS))
+    sensor, run, other = (make_client(cache_ttl_s=60) for _ in range(3))
+    sensor.fetch(ASK)
+
+    taken = run.fetch(ASK, take_look=True)
+    again = other.fetch(ASK, take_look=True)
+
+    assert (taken.from_cache, taken.body) == (False, ROWS)
+    assert again.from_cache
+    assert (run.counters.looks_taken, run.counters.api_calls) == (1, 0)
+    assert len(server.requests) == 1
+
+
+def test_what_a_run_fetched_itself_is_nobodys_look(server, make_client):
+    server.answers(reply(ROWS))
+    make_client(cache_ttl_s=60).fetch(ASK, take_look=True)
+
+    assert make_client(cache_ttl_s=60).fetch(ASK, take_look=True).from_cache
+
+
+def test_not_modified_is_said_of_durable_rows(server, make_client, clock):
+    server.answers(_with_etag)
+    client = make_client(cache_ttl_s=60)
+    client.fetch(ASK)
+    client.settled()
+    clock.us += TTL_US
+
+    answer = client.fetch(ASK)
+
+    assert (answer.not_modified, answer.body) == (True, b"")
+    assert "If-Modified-Since: yesterday" in server.requests[1]
+    assert client.counters.not_modified == 1
+
+
+def test_not_modified_hands_unspooled_rows_over_again(server, make_client, clock):
+    server.answers(_with_etag)
+    make_client(cache_ttl_s=60).fetch(ASK)
+    clock.us += TTL_US
+
+    answer = make_client(cache_ttl_s=60).fetch(ASK)
+
+    assert (answer.status, answer.not_modified, answer.from_cache) == (200, False, False)
+    assert answer.body == ROWS
+
+
+def test_settling_an_answer_says_nothing_of_a_newer_one(server, make_client, clock):
+    server.answers(reply(ROWS, "200 OK", 'ETag: "v0"'), _with_etag)
+    run = make_client(cache_ttl_s=60)
+    run.fetch(ASK)
+    clock.us += TTL_US
+    make_client(cache_ttl_s=60).fetch(ASK)  # a sensor's look brings v1
+    run.settled()
+    clock.us += TTL_US
+
+    assert run.fetch(ASK).body == ROWS
+
+
+def test_nothing_conditional_is_asked_without_a_validator(server, make_client, clock):
+    server.answers(reply(ROWS))
+    client = make_client(cache_ttl_s=60)
+    client.fetch(ASK)
+    clock.us += TTL_US
+    client.fetch(ASK)
+
+    assert "If-" not in server.requests[1]
+
+
+def test_a_damaged_entry_is_none(server, make_client, tmp_path):
+    server.answers(reply(ROWS))
+    client = make_client(cache_ttl_s=60)
+    client.fetch(ASK)
+    (entry,) = (tmp_path / "state" / "answers").iterdir()
+    entry.write_bytes(entry.read_bytes()[:-1] + b"!")
+
+    assert not client.fetch(ASK).from_cache
+
+
+def test_an_answer_that_its_source_refuses_is_forgotten(server, make_client):
+    server.answers(reply(b"an error text"), reply(ROWS))
+    client = make_client(cache_ttl_s=60)
+    client.fetch(ASK)
+
+    client.refused(ASK, ValueError("no header"))
+
+    assert client.fetch(ASK).body == ROWS
+
+
+def test_an_unwritable_cache_costs_a_request_and_no_poll(server, make_client, tmp_path):
+    server.answers(reply(ROWS))
+    client = make_client(cache_ttl_s=60)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "answers").write_text("in the way")
+
+    assert [client.fetch(ASK).from_cache for _ in range(2)] == [False, False]
+
+
+def test_all_state_is_for_its_owner_only(server, make_client, tmp_path):
+    server.answers(reply(ROWS))
+    make_client(cache_ttl_s=60).fetch(ASK)
+
+    modes = {p: stat.S_IMODE(p.stat().st_mode) for p in (tmp_path / "state").rglob("*")}
+    modes[tmp_path / "state"] = stat.S_IMODE((tmp_path / "state").stat().st_mode)
+
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+
+
+def test_entries_that_nobody_renews_are_removed(server, make_client, clock, tmp_path):
+    server.answers(reply(ROWS))
+    make_client(cache_ttl_s=60).fetch(ASK)
+    clock.us += 3 * 24 * 3600 * 1_000_000
+    make_client(cache_ttl_s=60).fetch(Request("/other.csv"))
+
+    assert len(_files(tmp_path)) == 1
+
+
+def _files(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "state" / "answers").iterdir())
