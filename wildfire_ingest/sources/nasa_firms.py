@@ -12,7 +12,7 @@ from collections.abc import Generator
 
 import msgspec
 
-from wildfire_ingest.errors import AnswerRefused
+from wildfire_ingest.errors import FetchError
 from wildfire_ingest.exchange import Answer, Request
 from wildfire_ingest.record import Decoded, Polled
 from wildfire_ingest.sources import firms_request as ask
@@ -27,6 +27,8 @@ FEWEST_ROWS_WORLD = 500
 
 SHORTEST_KEY = 8
 """A MAP_KEY has 32 hexadecimal digits; a shorter word could be part of a row."""
+
+_TEXT_DECIDES = (200, 400, 403)
 
 
 class _Cursor(msgspec.Struct, frozen=True):
@@ -60,9 +62,13 @@ class NasaFirms:
         days = ask.days_to_ask(self._settings, last_s, now_s)
         try:
             answer = yield ask.request(self._settings, days)
-        except AnswerRefused as refused:
-            # FIRMS says 400 for a bad key and for a spent quota; only its text tells.
-            raise named_error(refused.sample) or refused from refused
+        except FetchError as refused:
+            # FIRMS says 400 for a bad key and for a spent quota alike; only its text tells.
+            named = named_error(refused.sample) if refused.status in _TEXT_DECIDES else None
+            if named is None:
+                raise
+            named.status, named.sample = refused.status, refused.sample
+            raise named from refused
         decoded = Decoded([], []) if answer.not_modified else self.read(answer.body)
         if not answer.not_modified:
             decoded = self._with_notes(decoded, days, last_s, now_s)
