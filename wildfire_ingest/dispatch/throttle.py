@@ -29,7 +29,8 @@ RELEASE = 0.8
 """A band is left at this part of the lag at which it is entered."""
 
 StateWord = Literal["NORMAL", "MODERATE", "CRITICAL", "UNKNOWN"]
-_MILLIONTHS = 1_000_000
+_RECORD = 10**12
+"""One record in the bucket's unit: integers only, so that waiting as told is exactly enough."""
 
 
 class Band(IntEnum):
@@ -79,7 +80,7 @@ class ThrottleState:
 
     lanes: tuple[LaneThrottle, ...] = (LaneThrottle(),) * len(Lane)
     spent: int = 0
-    """What the token bucket lacks to be full, in millionths of a record, at `spent_at_us`."""
+    """What the token bucket lacks to be full, in 10^-12 records, at `spent_at_us`."""
     spent_at_us: int = 0
 
 
@@ -151,7 +152,7 @@ def sent(
         _after_send(settings, seen, n, now_us) if which in pauses else seen
         for which, seen in zip(Lane, state.lanes, strict=True)
     )
-    spent = _spent(settings, state, now_us) + n * _MILLIONTHS
+    spent = _spent(settings, state, now_us) + n * _RECORD if settings.max_send_rate > 0 else 0
     return ThrottleState(lanes=lanes, spent=spent, spent_at_us=now_us)
 
 
@@ -240,7 +241,11 @@ def _band_now(settings: ThrottleSettings, seen: LaneThrottle, now_us: int) -> Ba
 def _after_send(
     settings: ThrottleSettings, seen: LaneThrottle, n: int, now_us: int
 ) -> LaneThrottle:
-    pause_us = _pause_us(settings, _band_now(settings, seen, now_us), seen.level, n)
+    band = _band_now(settings, seen, now_us)
+    # What goes out during a pause (NORMAL and LOW of one transaction) adds to what began it.
+    if now_us < seen.paused_until_us:
+        n, now_us = n + seen.sent_records, seen.sent_at_us
+    pause_us = _pause_us(settings, band, seen.level, n)
     return replace(seen, sent_at_us=now_us, sent_records=n, paused_until_us=now_us + pause_us)
 
 
@@ -279,22 +284,28 @@ def _burst(settings: ThrottleSettings) -> int:
 
 
 def _spent(settings: ThrottleSettings, state: ThrottleState, now_us: int) -> int:
-    """Millionths of a record missing from the bucket; refilled at one per µs and record/s."""
-    if settings.max_send_rate <= 0:
-        return 0
-    refilled = math.floor(max(0, now_us - state.spent_at_us) * settings.max_send_rate)
-    return max(0, state.spent - refilled)
+    """What the bucket still lacks of being full."""
+    return max(0, state.spent - max(0, now_us - state.spent_at_us) * _refill_per_us(settings))
+
+
+def _refill_per_us(settings: ThrottleSettings) -> int:
+    """The rate in the bucket's unit: 1 record/s is 10^6 of it per µs."""
+    return max(1, round(settings.max_send_rate * (_RECORD // SECOND_US)))
 
 
 def _tokens(settings: ThrottleSettings, state: ThrottleState, now_us: int) -> int:
     if settings.max_send_rate <= 0:
         return NO_LIMIT
-    return _burst(settings) - math.ceil(_spent(settings, state, now_us) / _MILLIONTHS)
+    return _burst(settings) - _ceil_div(_spent(settings, state, now_us), _RECORD)
 
 
 def _next_token_us(settings: ThrottleSettings, state: ThrottleState, now_us: int) -> int:
     """When the bucket holds a whole record; `now_us` or earlier = it does."""
     if settings.max_send_rate <= 0:
         return now_us
-    lacking = _spent(settings, state, now_us) - (_burst(settings) - 1) * _MILLIONTHS
-    return now_us + max(0, math.ceil(lacking / settings.max_send_rate))
+    lacking = _spent(settings, state, now_us) - (_burst(settings) - 1) * _RECORD
+    return now_us + max(0, _ceil_div(lacking, _refill_per_us(settings)))
+
+
+def _ceil_div(amount: int, by: int) -> int:
+    return -(-amount // by)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wildfire_ingest.dispatch.settings import ThrottleSettings
@@ -192,6 +192,15 @@ def test_a_load_larger_than_a_batch_pauses_for_as_many_batches() -> None:
     assert pause_s(after(6000), n=5_000) == 20
 
 
+def test_two_lanes_of_one_transaction_pause_for_both_together() -> None:
+    state = sent(LAG_ONLY, after(6000), 5_000, 0, lane=Lane.NORMAL)
+
+    state = sent(LAG_ONLY, state, 500, 0, lane=Lane.LOW)
+
+    for lane in (Lane.NORMAL, Lane.LOW):
+        assert decide(LAG_ONLY, state, lane=lane, now_us=0) == Pause(22 * SECOND_US)
+
+
 def test_a_trickle_is_not_paused_below_the_minimum_rate() -> None:
     assert pause_s(after(*[6000] * 4), n=3, config=replace(LAG_ONLY, min_send_rate=1.5)) == 2
 
@@ -278,6 +287,7 @@ def test_no_window_holds_more_than_its_rate_and_one_burst(
 
 
 @given(configs, steps, st.integers(1, 700))
+@example(replace(RATE_ONLY, max_send_rate=0.7, batch_size=1), [(0, None, Lane.HIGH)], 63)
 @settings(max_examples=150, deadline=None)
 def test_waiting_as_told_is_always_enough(
     config: ThrottleSettings, history: list[tuple[int, int | None, Lane]], n: int
