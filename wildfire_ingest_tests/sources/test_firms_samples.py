@@ -86,7 +86,9 @@ def test_every_row_of_every_recorded_answer_is_a_record_with_its_values(samples)
 
 
 def test_the_modis_polls_hold_as_many_distinct_keys_as_an_independent_count(samples):
-    by_source, by_test, rows = set(), set(), 0
+    by_source: set[bytes] = set()
+    by_test: set[tuple[object, ...]] = set()
+    rows = 0
     polls = sorted((samples / "firms" / "derived_polls_modis_global_24h").glob("*.csv.gz"))
     for path in polls:
         body = stored(path)
@@ -148,6 +150,6 @@ def test_the_recorded_header_without_rows_is_zero_rows(samples):
 def test_the_shape_of_a_urt_row_is_read_and_that_of_landsat_is_refused(samples):
     (urt,) = read_csv(stored(samples / "_handmade" / "firms_viirs_urt_shape.csv")).records
 
-    assert urt.body.version.endswith("URT")
+    assert fields(urt)["version"].endswith("URT")
     with pytest.raises(AnswerRefused, match="not supported"):
         read_csv(stored(samples / "_handmade" / "firms_landsat_nrt_shape.csv"))
