@@ -186,6 +186,21 @@ def test_a_stop_ends_the_waiting_and_blames_nobody(server, make_client, clock):
     assert client.fetch(ASK).body == ROWS
 
 
+def test_a_trial_that_did_not_ask_leaves_the_trial_to_another(server, make_client, clock):
+    server.answers(reply(b"no", "500 Oops"))
+    client = make_client(max_consecutive_failures=1, max_attempts=1)
+    with pytest.raises(SourceUnavailable):
+        client.fetch(ASK)
+    clock.us += 60_000_000
+    stopped = threading.Event()
+    stopped.set()
+    with pytest.raises(SourceUnavailable, match="stopped"):
+        client.fetch(ASK, stop=stopped)
+
+    server.answers(GOOD)
+    assert client.fetch(ASK).body == ROWS
+
+
 def _drip(server):
     def script(line, _request):
         line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wildfire_ingest.errors import SourceUnavailable
+from wildfire_ingest.fetch import shared_state
 from wildfire_ingest.fetch.circuit import (
     Circuit,
     CircuitPolicy,
@@ -187,6 +189,19 @@ def test_processes_together_never_exceed_the_quota(tmp_path):
     assert sum(int(out) for out, _ in ends) == 50
 
 
+def test_nobody_decides_on_what_another_is_about_to_change(tmp_path, monkeypatch):
+    monkeypatch.setattr(shared_state, "BUSY_TIMEOUT_S", 0.01)
+    one, two = SharedState(tmp_path), SharedState(tmp_path)
+    with two.transaction():
+        pass
+
+    with one.transaction(), pytest.raises(SourceUnavailable, match="locked"), two.transaction():
+        pass
+
+    one.close()
+    two.close()
+
+
 def test_a_planted_link_is_refused(tmp_path):
     (tmp_path / "victim").write_text("precious")
     (tmp_path / "limits.sqlite").symlink_to(tmp_path / "victim")
@@ -228,6 +243,21 @@ def test_half_open_lets_one_try(tmp_path):
     assert isinstance(ask(POLICY, not_asked(verdict.circuit), later), Pass)
     assert isinstance(ask(POLICY, failed(POLICY, verdict.circuit, later), later), Refuse)
     assert isinstance(ask(POLICY, verdict.circuit, later + MINUTE_US), Pass)
+
+
+def test_of_many_that_ask_at_once_one_has_the_trial(tmp_path):
+    settings = _settings(tmp_path)
+    SourceCircuit(SharedState(tmp_path), settings).failed(NOW, at_once=True)
+
+    def one_asks(_: int) -> bool:
+        state = SharedState(tmp_path)
+        try:
+            return isinstance(SourceCircuit(state, settings).ask(NOW + MINUTE_US), Pass)
+        finally:
+            state.close()
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(one_asks, range(100))) == 1
 
 
 def test_a_clock_set_back_keeps_a_circuit_open_no_longer(tmp_path):

@@ -52,9 +52,10 @@ def log():
     root.setLevel(level)
 
 
-def _echo(status: str):
+def _echo(status: str, before: bytes = b""):
     def script(line: socket.socket, request: str) -> None:
-        line.sendall(reply(request.encode("latin-1") + KEY.encode(), status, f"X-Echo: {KEY}"))
+        body = before + request.encode("latin-1") + KEY.encode()
+        line.sendall(reply(body, status, f"X-Echo: {KEY}"))
 
     return script
 
@@ -62,6 +63,7 @@ def _echo(status: str):
 BAD_ENDS = {
     "answer": reply(ROWS),
     "echo": _echo("200 OK"),
+    "html echo": _echo("200 OK", b"<html>"),
     "echo 400": _echo("400 Bad"),
     "echo 500": _echo("500 Oops"),
     "cut": reply(ROWS, length=99),
