@@ -1,0 +1,232 @@
+"""From HTTP answer to committed in Kafka: the whole path against what a user would write.
+
+    python benchmarks/whole_path.py [--polls 10] [--rows 20000] [--rounds 3] [--compression zstd]
+
+Three variants on one Apache Kafka, in turn, in each round: `bare` produces the same bytes,
+prepared beforehand; `plain` is requests + csv.DictReader + json.dumps + produce(), no guarantee;
+`whole` is this product, exactly_once, its spool on the disk.  Ratios are of medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bench_parts as parts
+import requests
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+
+from wildfire_ingest.assembly import running_source
+from wildfire_ingest.config.loader import load
+from wildfire_ingest.delivery import topics
+from wildfire_ingest.simulator.brokers import ApacheKafka
+
+
+
+def producer(bootstrap: str, compression: str) -> Producer:
+    return Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "acks": "all",
+            "enable.idempotence": True,
+            "compression.type": compression,
+            "linger.ms": 20,
+        }
+    )
+
+
+def send_all(out: Producer, rows: list[tuple[bytes, bytes]], topic: str) -> None:
+    for n, (key, value) in enumerate(rows):
+        while True:
+            try:
+                out.produce(topic, value, key)
+                break
+            except BufferError:
+                out.poll(0.05)
+        if not n % 1024:
+            out.poll(0)
+
+
+def plain_rows(body: str) -> list[tuple[bytes, bytes]]:
+    rows = []
+    for row in csv.DictReader(io.StringIO(body)):
+        record: dict[str, Any] = dict(row)
+        for name in ("latitude", "longitude", "bright_ti4", "bright_ti5", "scan", "track", "frp"):
+            record[name] = float(row[name])
+        time_of_day = row["acq_time"].zfill(4)
+        record["observed_at"] = f"{row['acq_date']}T{time_of_day[:2]}:{time_of_day[2:]}:00Z"
+        key = f"{row['latitude']},{row['longitude']}"
+        rows.append((key.encode(), json.dumps(record).encode()))
+    return rows
+
+
+def job_bare(a: dict[str, Any]) -> dict[str, Any]:
+    rows = [
+        pair
+        for number in range(a["polls"])
+        for pair in plain_rows(parts.viirs_poll(number, a["rows"]).decode())
+    ]
+    out = producer(a["bootstrap"], a["compression"])
+    out.list_topics(a["topic"])
+    cpu, begin = time.process_time(), time.monotonic()
+    send_all(out, rows, a["topic"])
+    out.flush()
+    return {"records": len(rows), "s": time.monotonic() - begin, "cpu_s": time.process_time() - cpu}
+
+
+def job_plain(a: dict[str, Any]) -> dict[str, Any]:
+    out = producer(a["bootstrap"], a["compression"])
+    session = requests.Session()
+    cpu, begin = time.process_time(), time.monotonic()
+    records = 0
+    for _ in range(a["polls"]):
+        rows = plain_rows(session.get(a["url"] + "/data.csv", timeout=30).text)
+        send_all(out, rows, a["topic"])
+        records += len(rows)
+    out.flush()
+    return {"records": records, "s": time.monotonic() - begin, "cpu_s": time.process_time() - cpu}
+
+
+def configuration(a: dict[str, Any], folder: Path, *, lane: str) -> Any:
+    file = folder / "stream_config.yaml"
+    file.write_text(
+        f"""
+kafka: {{bootstrap_servers: '{a["bootstrap"]}', compression_type: {a["compression"]}}}
+throttling: {{max_send_rate: 0}}
+state_dir: {folder}/state
+queue_max_size: 40000
+topics: {{{a["topic"]}: {{partitions: {parts.PARTITIONS}}}}}
+sources:
+  bench:
+    source_type: nasa_firms
+    topic: {a["topic"]}
+    priority: {lane}
+    base_url: {a["url"]}
+    cache_ttl_seconds: 0
+    rate_limit_per_minute: 60000
+    ingestion: {{mode: continuous_streaming, polling_interval_seconds: 1}}
+    custom_params: {{product: VIIRS_SNPP_NRT, feed: static}}
+"""
+    )
+    return load(file, environ={}).config
+
+
+def job_whole(a: dict[str, Any]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=a["folder"]) as folder:
+        config = configuration(a, Path(folder), lane="low")
+        stop = threading.Event()
+        watch = PublishedAt(a["polls"] * a["rows"], stop)
+        with running_source(config, "bench", observer=watch, continuous=True) as engine:
+            engine._settings = replace_interval(engine._settings)  # noqa: SLF001 - polls back to back
+            cpu, begin = time.process_time(), time.monotonic()
+            engine.run_forever(stop)
+            return {
+                "records": watch.published,
+                "s": watch.done_at - begin,
+                "cpu_s": time.process_time() - cpu,
+                "first_s": watch.first_at - begin,
+            }
+
+
+def replace_interval(settings: Any) -> Any:
+    from dataclasses import replace  # noqa: PLC0415 - only this job needs it
+
+    return replace(settings, polling_interval_s=0.0)
+
+
+class PublishedAt:
+    """Stops the engine when everything is committed."""
+
+    def __init__(self, expected: int, stop: threading.Event) -> None:
+        self._expected = expected
+        self._stop = stop
+        self.published = 0
+        self.done_at = self.first_at = 0.0
+
+    def emit(self, event: Any) -> None:
+        if type(event).__name__ == "Recovered":
+            self.first_at = time.monotonic()
+        if type(event).__name__ != "Published":
+            return
+        self.published += event.records
+        if self.published >= self._expected:
+            self.done_at = time.monotonic()
+            self._stop.set()
+
+
+JOBS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "bare": job_bare,
+    "plain": job_plain,
+    "whole": job_whole,
+}
+
+
+def run_round(bootstrap: str, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    results = {}
+    for job in JOBS:
+        with parts.poll_server(options.polls, options.rows) as url:
+            results[job] = parts.measured(
+                __file__,
+                job,
+                bootstrap=bootstrap,
+                topic=parts.fresh_topic(bootstrap, f"bench-{job}"),
+                url=url,
+                polls=options.polls,
+                rows=options.rows,
+                compression=options.compression,
+                folder=str(folder),
+            )
+    return results
+
+
+def show(rounds: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    print(f"{options.polls} polls of {options.rows} rows, {options.compression}, medians of", end="")
+    print(f" {len(rounds)} rounds in one run")
+    rate, cpu = {}, {}
+    for job in JOBS:
+        runs = [r[job] for r in rounds]
+        rate[job] = statistics.median(r["records"] / r["s"] for r in runs)
+        cpu[job] = statistics.median(r["cpu_s"] / r["records"] * 100_000 for r in runs)
+        rss = max(r["rss_mb"] for r in runs)
+        print(f"  {job:6} {rate[job]:9.0f} records/s  {cpu[job]:5.2f} CPU-s/100k  {rss:5.0f} MB peak")
+    print(f"  whole/plain: rate {rate['whole'] / rate['plain']:.2f}", end="")
+    print(f", CPU {cpu['whole'] / cpu['plain']:.2f}; whole/bare: rate {rate['whole'] / rate['bare']:.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--polls", type=int, default=10)
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--compression", default="zstd")
+    parser.add_argument("--job", choices=JOBS)
+    parser.add_argument("--arguments", default="{}")
+    options = parser.parse_args()
+    if options.job:
+        parts.report(lambda: JOBS[options.job](json.loads(options.arguments)))
+        return
+    folder = parts.broker_folder()
+    broker = ApacheKafka(folder / "kafka")
+    bootstrap = broker.start()
+    try:
+        own = topics.offsets_topic("wildfire-ingest-offsets", 1)
+        topics.sync(AdminClient({"bootstrap.servers": bootstrap}), [own])
+        show([run_round(bootstrap, options, folder) for _ in range(options.rounds)], options)
+    finally:
+        broker.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
