@@ -24,7 +24,7 @@ from wildfire_ingest.config.finding import (
     printable,
 )
 
-MAX_BYTES = 512 * 1024
+MAX_BYTES = 256 * 1024
 MAX_DEPTH = 24
 
 
@@ -217,4 +217,5 @@ def _scalar(node: yaml.Node) -> Any:
         case "float":
             return float(text)
         case _:
-            return text
+            # JSON writes a character beyond the first plane as two escapes; join them.
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

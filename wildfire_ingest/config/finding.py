@@ -25,7 +25,7 @@ LITERAL_SECRET = re.compile(
     r"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # PurpleAir and AirNow keys
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*"
 )
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Place(NamedTuple):
@@ -66,9 +66,13 @@ def dotted(path: KeyPath) -> str:
     """`("topic_rules", "content", 0)` as `topic_rules.content[0]`, safe for a terminal."""
     text = ""
     for part in path:
-        piece = f"[{part}]" if isinstance(part, int) else printable(part)
+        piece = f"[{part}]" if isinstance(part, int) else _key_shown(part)
         text += piece if isinstance(part, int) or not text else f".{piece}"
     return text
+
+
+def _key_shown(key: str) -> str:
+    return "(not shown)" if LITERAL_SECRET.search(key) else printable(key)
 
 
 def printable(text: str) -> str:

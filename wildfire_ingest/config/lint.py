@@ -103,12 +103,15 @@ def _rules(config: StreamConfig, report: Report) -> None:
     patterns = config.topic_rules.patterns
     for index, rule in enumerate(patterns):
         path: KeyPath = ("topic_rules", "patterns", index)
-        earlier = next((one for one in patterns[:index] if covers(one.pattern, rule.pattern)), None)
-        if earlier is not None:
+        above = [one.pattern for one in patterns[:index] if covers(one.pattern, rule.pattern)]
+        if rule.pattern.lower() in map(str.lower, above):
+            report.warn("unreachable", path, "can never match: the same pattern stands above")
+        elif above:
             report.warn(
-                "unreachable",
+                "order",
                 path,
-                f"can never match: '{earlier.pattern}' above takes all that it would",
+                f"stands below '{above[0]}', which takes all that it would; as the more specific "
+                "it is asked first, so write it first",
             )
         if matches_no_id(rule.pattern):
             report.warn("unreachable", path, "can never match: ids hold letters, digits and _ only")

@@ -98,9 +98,10 @@ def _read_custom_params(data: dict[str, Any], raw: dict[str, Any], report: Repor
     """Replace each source's custom_params by the model of its type."""
     sources = data.get("sources")
     for source_id, source in sources.items() if isinstance(sources, dict) else ():
-        if not isinstance(source, dict) or source.get("source_type") not in CONNECTORS:
+        source_type = source.get("source_type") if isinstance(source, dict) else None
+        if not isinstance(source_type, str) or source_type not in CONNECTORS:
             continue
-        root = CONNECTORS[source["source_type"]].params
+        root = CONNECTORS[source_type].params
         path: KeyPath = ("sources", source_id, "custom_params")
         params = source.get("custom_params")
         written = raw["sources"][source_id].get("custom_params")

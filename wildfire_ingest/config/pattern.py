@@ -8,6 +8,7 @@ lookaround, at most two open repeats, a bounded length.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
@@ -33,8 +34,10 @@ def fault(pattern: str) -> str | None:
     if len(pattern) > MAX_CHARS:
         return f"a pattern of {len(pattern)} characters"
     try:
-        parsed = _parser.parse(pattern, re.IGNORECASE)
-    except (re.error, RecursionError, OverflowError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # `[[` will change its meaning
+            parsed = _parser.parse(pattern, re.IGNORECASE)
+    except (re.error, RecursionError, OverflowError, Warning) as error:
         return f"an invalid regular expression ({error})"
     open_repeats, problem = _walk(parsed, in_repeat=False)
     if problem is None and open_repeats > MAX_OPEN_REPEATS:
@@ -85,7 +88,7 @@ def literal(pattern: str) -> tuple[bool, str] | None:
 
 def covers(earlier: str, later: str) -> bool:
     """Whether every id that `later` matches is already matched by `earlier` (if that is plain)."""
-    if earlier == later:
+    if earlier.lower() == later.lower():
         return True
     first, second = literal(earlier), literal(later)
     if first is None or second is None:

@@ -225,8 +225,8 @@ WRONG: dict[str, tuple[str, str]] = {
     "interval no cron can say": (
         BATCH + "      schedule_interval_seconds: 2700\n",
         (
-            "6: sources.f.ingestion.schedule_interval_seconds: found 2700; expected an interval that"
-            " a cron line can say (nearest: 1800 or 3600), or schedule_cron"
+            "6: sources.f.ingestion.schedule_interval_seconds: found 2700; expected an interval"
+            " that a cron line can say (nearest: 1800 or 3600), or schedule_cron"
         ),
     ),
     "broken cron": (
@@ -240,8 +240,8 @@ WRONG: dict[str, tuple[str, str]] = {
     "polling in batch": (
         BATCH + "      polling_interval_seconds: 30\n",
         (
-            "6: sources.f.ingestion.polling_interval_seconds: found polling_interval_seconds in mode"
-            " batch; expected it only in mode continuous_streaming or real_time"
+            "6: sources.f.ingestion.polling_interval_seconds: found polling_interval_seconds in"
+            " mode batch; expected it only in mode continuous_streaming or real_time"
         ),
     ),
     "schedule in real_time": (
