@@ -159,12 +159,13 @@ def test_the_truth_of_the_simulator_is_what_the_source_reads(path):
 
 
 def test_one_row_of_api_and_static_file_is_one_row_for_truth_and_source():
-    site = simulator()
+    after_midnight = NOON_US - 12 * 60 * MINUTE_US + 9 * MINUTE_US
+    site = simulator(after_midnight)
     static = "/data/active_fire/suomi-npp-viirs-c2/csv/SUOMI_VIIRS_C2_Global_24h.csv"
-    one = read_csv(polled(site, SNPP, NOON_US)).records
+    one = read_csv(polled(site, SNPP[:-1] + "2", after_midnight)).records
     distinct = site.distinct_rows_served()
 
-    other = read_csv(polled(site, static, NOON_US)).records
+    other = read_csv(polled(site, static, after_midnight)).records
 
     assert sorted(one, key=lambda r: r.natural_key) == sorted(other, key=lambda r: r.natural_key)
     assert site.distinct_rows_served() == distinct == len(one)
