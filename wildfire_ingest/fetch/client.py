@@ -120,6 +120,7 @@ class ApiClient:
             return kept
         verdict = self._circuit.ask(self._clock.now_us())
         if isinstance(verdict, Refuse):
+            self.abandoned()
             wait_s = verdict.wait_us / SECOND_US
             raise CircuitOpen(
                 f"{call.shown}: not asked: the source failed too often; its next trial is in "
@@ -129,14 +130,21 @@ class ApiClient:
         call.trial = verdict.trial
         outcome = self._ask(call)
         if isinstance(outcome, _Failure):
+            # The poll may end here, with earlier answers of it unspooled: a later poll, of other
+            # requests, must not vouch for them.
+            self.abandoned()
             self._blame(call, outcome)
             # Without the frames it passed: they hold the URL and the body.
             raise outcome.error.with_traceback(None)
         self._circuit.succeeded()
         return outcome
 
+    def abandoned(self) -> None:
+        """The poll ended before its rows were durable: what it was handed stays unsettled."""
+        self._handed.clear()
+
     def settled(self) -> None:
-        """The rows of every answer handed over until now are durable."""
+        """The rows of every answer handed over since the last failure are durable."""
         for entry in self._handed.values():
             self._cache.settle(entry)
         self._handed.clear()
@@ -144,7 +152,7 @@ class ApiClient:
     def refused(self, request: Request, error: FetchError) -> None:
         """The source found that a status 200 was no answer: it is forgotten, and a failure."""
         self._cache.drop(request)
-        self._handed.pop(self._cache.name_of(request), None)
+        self.abandoned()
         at_once = isinstance(error, SourceRejected)
         self._circuit.failed(self._clock.now_us(), at_once=at_once)
 

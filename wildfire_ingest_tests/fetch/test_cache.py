@@ -5,6 +5,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import pytest
+
+from wildfire_ingest.errors import SourceUnavailable
 from wildfire_ingest.exchange import Request
 from wildfire_ingest_tests.fetch.loopback import reply
 
@@ -107,6 +110,27 @@ def test_settling_an_answer_says_nothing_of_a_newer_one(server, make_client, clo
     make_client(cache_ttl_s=60).fetch(ASK)  # a sensor's look brings v1
     run.settled()
     clock.us += TTL_US
+
+    assert run.fetch(ASK).body == ROWS
+
+
+@pytest.mark.parametrize("ending", ["a failed request", "a full spool"])
+def test_a_later_poll_does_not_vouch_for_the_rows_of_a_failed_one(
+    server, make_client, clock, ending
+):
+    server.answers(_with_etag)
+    run = make_client(cache_ttl_s=60, max_attempts=1)
+    run.fetch(ASK)
+    if ending == "a full spool":
+        run.abandoned()
+    else:
+        server.answers(reply(b"no", "500 Oops"))
+        with pytest.raises(SourceUnavailable):
+            run.fetch(Request("/second.csv"))
+    server.answers(_with_etag)
+    clock.us += TTL_US
+    run.fetch(Request("/other.csv"))
+    run.settled()
 
     assert run.fetch(ASK).body == ROWS
 
