@@ -217,7 +217,7 @@ def test_what_is_shown_is_one_bounded_line(text: str) -> None:
 
     assert len(line.splitlines()) <= 1
     assert len(line) <= 60
-    assert line.encode()
+    assert line.encode().decode() == line
 
 
 ANYTHING = st.recursive(
