@@ -72,21 +72,23 @@ def _refuse_truncated(form: Layout, rows: bytes) -> None:
 def _read_rows(form: Layout, rows: bytes, read_line: ReadLine) -> Decoded:
     records: list[Record] = []
     rejects: list[Reject] = []
+    blank = 0
     for line in io.BytesIO(rows):
         try:
             records.append(read_line(line))
         except (ValueError, KeyError):
             row = line.rstrip(b"\r\n")
-            if not row.strip():
-                continue
-            verdict = _examined(form, row)
+            verdict = _examined(form, row) if row.strip() else None
             if isinstance(verdict, Record):
                 records.append(verdict)
-            elif len(rejects) < MAX_REJECTS:
+            elif isinstance(verdict, Reject):
                 rejects.append(verdict)
             else:
+                blank += 1
+            if len(rejects) + blank > MAX_REJECTS:
+                why = rejects[0].reason if rejects else "a blank line"
                 raise AnswerRefused(
-                    f"more than {MAX_REJECTS:,} rows cannot be read, first: {rejects[0].reason}"
+                    f"more than {MAX_REJECTS:,} lines cannot be read, first: {why}"
                 ) from None
     return Decoded(records, rejects, notes=form.notes)
 

@@ -1,5 +1,6 @@
 """The simulator's server: loopback only, its faults as asked, its truth never ahead nor behind."""
 
+import socket
 import threading
 import time
 from email.utils import parsedate_to_datetime
@@ -196,16 +197,28 @@ def test_a_site_has_commands_of_its_own_and_no_others(serve, post):
 
 def test_a_stopped_server_answers_nobody_and_starts_again_on_its_port(serve, get):
     server = serve(Fixed())
-    get(server, "/api/x")
     address = server.base_url
+    with requests.Session() as kept_alive:
+        kept_alive.get(address + "/api/x", timeout=5)
 
-    server.stop()
-    with pytest.raises(requests.ConnectionError):
-        requests.get(address + "/api/x", timeout=5)
-    server.start()
+        server.stop()
 
-    assert server.base_url == address
+        with pytest.raises(requests.ConnectionError):
+            kept_alive.get(address + "/api/x", timeout=5)
+    assert server.start() == address
     assert get(server, "/api/x").status_code == 200
+
+
+def test_a_stopped_server_hangs_up_on_clients_that_keep_their_connection(serve):
+    server = serve(Fixed())
+    with socket.create_connection(("127.0.0.1", server._server.server_port), timeout=5) as client:
+        client.sendall(b"GET /_simulator/state HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+
+        server.stop()
+
+        while client.recv(65_536):
+            pass  # what was still on its way, then the end; a time-out fails the test
 
 
 def test_a_rate_strikes_about_so_often_and_the_same_for_one_seed():

@@ -270,11 +270,12 @@ def test_a_row_of_megabytes_is_rejected_with_the_beginning_of_its_bytes():
     assert "5,000,000 bytes" in decoded.rejects[0].reason
 
 
-def test_a_body_of_nothing_but_bad_rows_without_end_is_refused(monkeypatch):
+@pytest.mark.parametrize("line", ["x", "", "  "])
+def test_a_body_of_nothing_but_bad_lines_without_end_is_refused(monkeypatch, line):
     monkeypatch.setattr(firms_csv, "MAX_REJECTS", 10)
 
-    with pytest.raises(AnswerRefused, match="more than 10 rows"):
-        read_csv(csv_of(VIIRS, *["x"] * 11))
+    with pytest.raises(AnswerRefused, match="more than 10 lines"):
+        read_csv(csv_of(VIIRS, *[line] * 11))
 
 
 def test_blank_lines_are_no_rows():
