@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from wildfire_ingest.record import Record
+from wildfire_ingest.record import Body, Record
 
 ID_BYTES = 16
 HASH_BYTES = 8
@@ -29,7 +29,8 @@ _ENCODER = msgspec.json.Encoder()
 class Identified(msgspec.Struct, frozen=True, gc=False):
     """The ids and contents of many rows, in parallel."""
 
-    digests: list[bytes]
+    hex_ids: bytes
+    """32 digits a row, one after the other."""
     contents: list[bytes]
     """JSON of each body, braces included."""
     hi: U64
@@ -69,10 +70,11 @@ def identify(source_type: str, records: Sequence[Record]) -> Identified:
             seed = seeds[at] = at.to_bytes(8, "big", signed=True)
         hashes.append(blake2b(content, digest_size=HASH_BYTES, salt=seed).digest())
     hi, lo = split_ids(digests)
+    hex_ids = b"".join(digests).hex().encode()
     observed = np.fromiter((r.observed_at_s for r in records), np.int64, len(records))
     joined = b"".join(hashes)
     packed = np.frombuffer(joined, "<u8").astype(np.uint64) if joined else np.empty(0, np.uint64)
-    return Identified(digests, contents, hi, lo, packed, observed)
+    return Identified(hex_ids, contents, hi, lo, packed, observed)
 
 
 def split_ids(digests: Sequence[bytes]) -> tuple[U64, U64]:
@@ -89,31 +91,31 @@ class ValueWriter:
     def __init__(self, source_id: str, ingested_at_s: int) -> None:
         self._source = _ENCODER.encode(source_id)
         self._ingested = iso_seconds(ingested_at_s)
-        self._heads: dict[tuple[str, int, int], bytes] = {}
+        self._middles: dict[tuple[type[Body], int, int], bytes] = {}
 
-    def write(self, digest: bytes, record: Record, content: bytes, revision: int) -> bytes:
+    def write(self, hex_id: bytes, record: Record, content: bytes, revision: int) -> bytes:
         """The value of one record; `content` is the JSON of its body."""
-        body = record.body
-        middle = self._middle(body.record_type, body.schema_version, record.observed_at_s)
-        head = b'{"id":"%b%b%d' % (digest.hex().encode(), middle, revision)
-        return head + b"}" if content == b"{}" else head + b"," + content[1:]
+        # The hot path: the middle is the same for all rows of one time and revision.
+        key = (type(record.body), record.observed_at_s, revision)
+        middle = self._middles.get(key)
+        if middle is None:
+            middle = self._middles[key] = self._middle(*key)
+        value = b'{"id":"%b%b%b' % (hex_id, middle, content[1:])
+        return value if content != b"{}" else value.replace(b",}", b"}")
 
-    def _middle(self, record_type: str, version: int, observed_s: int) -> bytes:
-        key = (record_type, version, observed_s)
-        known = self._heads.get(key)
-        if known is None:
-            known = self._heads[key] = (
-                b'","type":%b,"source_id":%b,"schema_version":%d,'
-                b'"observed_at":"%b","ingested_at":"%b","revision":'
-                % (
-                    _ENCODER.encode(record_type),
-                    self._source,
-                    version,
-                    iso_seconds(observed_s),
-                    self._ingested,
-                )
+    def _middle(self, body_type: type[Body], observed_s: int, revision: int) -> bytes:
+        return (
+            b'","type":%b,"source_id":%b,"schema_version":%d,'
+            b'"observed_at":"%b","ingested_at":"%b","revision":%d,'
+            % (
+                _ENCODER.encode(body_type.record_type),
+                self._source,
+                body_type.schema_version,
+                iso_seconds(observed_s),
+                self._ingested,
+                revision,
             )
-        return known
+        )
 
 
 def content_of_value(value: bytes) -> bytes:

@@ -6,8 +6,8 @@ loads are durable.  Every row of the answer is counted in exactly one column of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -68,18 +68,6 @@ class Weighed:
     rejects: dict[bytes, int] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Columns:
-    """Rows of one lane being gathered; lists in parallel."""
-
-    topics: list[str] = field(default_factory=list)
-    types: list[str] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
-    values: list[bytes] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    dead: dict[int, DeadLetter] = field(default_factory=dict)
-
-
 class Intake:
     """One source's intake.  Used by one thread."""
 
@@ -115,8 +103,7 @@ class Intake:
         now_s = now_us // SECOND_US
         found = identify(self._settings.source_type, decoded.records)
         judged = self.seen.judge(found.hi, found.lo, found.hashes, found.observed_s, now_s)
-        lanes = self._gather(decoded.records, found, judged, now_us)
-        packed = [p for lane in Lane for p in self._pack(lane, lanes.get(lane), found, judged)]
+        packed = list(self._gather(decoded.records, found, judged, now_us))
         fresh = self._fresh_rejects(decoded.rejects)
         letters = self._pack_rejects(fresh, now_us)
         counts = self._counts(decoded, judged, len(fresh))
@@ -139,73 +126,98 @@ class Intake:
 
     def _gather(
         self, records: Sequence[Record], found: Identified, judged: Judged, now_us: int
-    ) -> dict[Lane, _Columns]:
+    ) -> Iterator[Packed]:
+        """The accepted rows, by lane, in their order."""
         writer = ValueWriter(self._settings.source_id, now_us // SECOND_US)
-        lanes: dict[Lane, _Columns] = {}
-        routes: dict[type[Body], tuple[Route, Choice]] = {}
         accepted = np.flatnonzero(judged.verdicts <= Verdict.REVISION).tolist()
-        revisions = judged.revisions.tolist()
+        for lane, places in sorted(self._by_lane(records, accepted).items()):
+            values = self._values(writer, records, found, judged, places)
+            step = self._settings.max_records_per_load
+            for start in range(0, len(places), step):
+                part = slice(start, start + step)
+                rows = self._rows(records, found, judged, places[part], values[part])
+                yield pack(lane, self._without_giants(rows, now_us))
+
+    def _by_lane(self, records: Sequence[Record], accepted: list[int]) -> dict[Lane, list[int]]:
+        types = {type(records[place].body) for place in accepted}
+        lanes = {kind: self._routes.lane(kind) for kind in types}
+        chosen = set(lanes.values())
+        if len(chosen) == 1 and isinstance(only := chosen.pop(), Lane):
+            return {only: accepted}
+        places: dict[Lane, list[int]] = {}
         for place in accepted:
-            record = records[place]
-            kind = type(record.body)
-            if kind not in routes:
-                routes[kind] = (self._routes.topic(kind), self._routes.lane(kind))
-            topic, lane = routes[kind]
-            lane = lane if isinstance(lane, Lane) else lane(record.body)
-            into = lanes.get(lane)
-            if into is None:
-                into = lanes[lane] = _Columns()
-            value = writer.write(
-                found.digests[place], record, found.contents[place], revisions[place]
-            )
-            into.topics.append(topic if isinstance(topic, str) else topic(record.body))
-            into.types.append(kind.record_type)
-            into.keys.append(record.partition_key)
-            into.values.append(value)
-            into.places.append(place)
-            if len(value) > self._settings.max_record_bytes:
-                self._too_large(into, now_us)
-        return lanes
+            lane = lanes[type(records[place].body)]
+            lane = lane if isinstance(lane, Lane) else lane(records[place].body)
+            places.setdefault(lane, []).append(place)
+        return places
 
-    def _too_large(self, into: _Columns, now_us: int) -> None:
-        """No topic takes it, not even the dead letter topic: its beginning goes there."""
-        size, row = len(into.values[-1]), len(into.values) - 1
-        into.dead[row] = DeadLetter(
-            reason=f"a record of {size} bytes; at most {self._settings.max_record_bytes} fit into "
-            f"a Kafka message; the first {TRUNCATED_BYTES} bytes follow",
-            error_class="too_large",
-            stage="client",
-            original_topic=into.topics[-1],
-            first_failed_at_us=now_us,
+    @staticmethod
+    def _values(
+        writer: ValueWriter,
+        records: Sequence[Record],
+        found: Identified,
+        judged: Judged,
+        places: list[int],
+    ) -> list[bytes]:
+        write, hex_ids, contents = writer.write, found.hex_ids, found.contents
+        revisions = judged.revisions.tolist()
+        return [
+            write(hex_ids[32 * i : 32 * i + 32], records[i], contents[i], revisions[i])
+            for i in places
+        ]
+
+    def _rows(
+        self,
+        records: Sequence[Record],
+        found: Identified,
+        judged: Judged,
+        places: list[int],
+        values: list[bytes],
+    ) -> Rows:
+        at = np.array(places)
+        ids = np.zeros(len(at), ID_ROW)
+        ids["hi"], ids["lo"] = found.hi[at], found.lo[at]
+        ids["hash"], ids["observed_s"] = found.hashes[at], found.observed_s[at]
+        ids["revision"], ids["kind"] = judged.revisions[at], RECORD
+        mine = [records[i] for i in places]
+        return Rows(
+            topics=self._topics(mine),
+            types=[r.body.record_type for r in mine],
+            keys=[r.partition_key for r in mine],
+            values=values,
+            ids=ids,
+            dead={},
         )
-        into.values[-1] = into.values[-1][:TRUNCATED_BYTES]
-        into.topics[-1] = self._settings.dlq_topic
 
-    def _pack(
-        self, lane: Lane, columns: _Columns | None, found: Identified, judged: Judged
-    ) -> Iterable[Packed]:
-        if columns is None:
-            return
-        places = np.array(columns.places)
-        ids = np.zeros(len(places), ID_ROW)
-        ids["hi"], ids["lo"] = found.hi[places], found.lo[places]
-        ids["hash"], ids["observed_s"] = found.hashes[places], found.observed_s[places]
-        ids["revision"], ids["kind"] = judged.revisions[places], RECORD
-        step = self._settings.max_records_per_load
-        for start in range(0, len(places), step):
-            end = start + step
-            dead = {r - start: d for r, d in columns.dead.items() if start <= r < end}
-            yield pack(
-                lane,
-                Rows(
-                    columns.topics[start:end],
-                    columns.types[start:end],
-                    columns.keys[start:end],
-                    columns.values[start:end],
-                    ids[start:end],
-                    dead,
-                ),
+    def _topics(self, records: Sequence[Record]) -> list[str]:
+        routes = {kind: self._routes.topic(kind) for kind in {type(r.body) for r in records}}
+        chosen = set(routes.values())
+        if len(chosen) == 1 and isinstance(only := chosen.pop(), str):
+            return [only] * len(records)
+        choices = [routes[type(r.body)] for r in records]
+        return [
+            topic if isinstance(topic, str) else topic(r.body)
+            for topic, r in zip(choices, records, strict=True)
+        ]
+
+    def _without_giants(self, rows: Rows, now_us: int) -> Rows:
+        """No topic takes a giant, not even the dead letter topic: its beginning goes there."""
+        limit = self._settings.max_record_bytes
+        giants = [row for row, value in enumerate(rows.values) if len(value) > limit]
+        if not giants:
+            return rows
+        topics, values, dead = list(rows.topics), list(rows.values), dict(rows.dead)
+        for row in giants:
+            dead[row] = DeadLetter(
+                reason=f"a record of {len(values[row])} bytes; at most {limit} fit into a Kafka "
+                f"message; the first {TRUNCATED_BYTES} bytes follow",
+                error_class="too_large",
+                stage="client",
+                original_topic=topics[row],
+                first_failed_at_us=now_us,
             )
+            topics[row], values[row] = self._settings.dlq_topic, values[row][:TRUNCATED_BYTES]
+        return replace(rows, topics=topics, values=values, dead=dead)
 
     def _fresh_rejects(self, rejects: Sequence[Reject]) -> list[tuple[bytes, Reject]]:
         """Bad rows not dead-lettered before: the same one comes with every poll."""
@@ -262,10 +274,6 @@ class Intake:
             rejected=fresh_rejects,
             revised=revised,
         )
-
-
-Route = str | Callable[[Body], str]
-Choice = Lane | Callable[[Body], Lane]
 
 
 def id_rows_of_values(
