@@ -45,6 +45,8 @@ class KafkaSink:
         self._partition = OffsetsPartition(settings, source_id)
         self._pools = {p: ProducerPool(settings, source_id, p, clock) for p in PUBLISHERS}
         self._epoch = 0
+        self._attentive: set[PublisherName] = set()
+        """Publishers whose last transaction failed: the next one asks after each record."""
         self._need = threading.Event()
         self._admin: AdminClient | None = None
 
@@ -121,8 +123,16 @@ class KafkaSink:
         offsets: Mapping[Lane, OffsetRecord],
     ) -> int:
         """T5 and T6; the offset of the last offset record.  After an error: `reconcile`."""
-        prepared = self._take(publisher)
-        offset = self._transaction(prepared).send(loads, offsets)
+        transaction = Transaction(
+            prepared := self._take(publisher),
+            self.settings,
+            self._source_id,
+            self._crash,
+            attentive=publisher in self._attentive,
+        )
+        self._attentive.add(publisher)
+        offset = transaction.send(loads, offsets)
+        self._attentive.discard(publisher)
         self._pools[publisher].retire(prepared)
         self._need.set()
         return offset
@@ -168,7 +178,7 @@ class KafkaSink:
         self._partition.close()
 
     def _transaction(self, prepared: Prepared) -> Transaction:
-        return Transaction(prepared, self.settings, self._source_id, self._crash)
+        return Transaction(prepared, self.settings, self._source_id, self._crash, attentive=True)
 
     def _take(self, publisher: PublisherName, *, prepare: bool = False) -> Prepared:
         if prepare:

@@ -8,6 +8,7 @@ reports and refuses to commit when one failed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -32,8 +33,17 @@ class Transaction:
     """A transaction on one prepared producer; used once."""
 
     def __init__(
-        self, prepared: Prepared, settings: KafkaSettings, source_id: str, crash: CrashPoint
+        self,
+        prepared: Prepared,
+        settings: KafkaSettings,
+        source_id: str,
+        crash: CrashPoint,
+        *,
+        attentive: bool = False,
     ) -> None:
+        # A delivery report a record costs a sixth of the send.  Where all goes well nobody needs
+        # them: commit says whether one failed.  After a failure the next try asks for each.
+        self._row_report = self._report if attentive else None
         self._producer: Producer = prepared.producer
         self._settings = settings
         self._source_id = source_id
@@ -98,7 +108,7 @@ class Transaction:
     def produce(self, load: Outgoing, only: frozenset[int] | None = None) -> None:
         """Hand a load's rows (or only some) to librdkafka."""
         headers = headers_of(load, self._source_id, self._settings.envelope)
-        hand_over(self._producer, load, headers, self._report, only)
+        hand_over(self._producer, load, headers, self._row_report, only)
 
     def _produce_offsets(self, offsets: Mapping[Lane, OffsetRecord]) -> None:
         for lane, record in sorted(offsets.items()):
@@ -139,18 +149,20 @@ def hand_over(
     producer: Producer,
     load: Outgoing,
     headers: Iterable[Headers],
-    report: Callable[[KafkaError | None, Message], None],
+    report: Callable[[KafkaError | None, Message], None] | None,
     only: frozenset[int] | None = None,
 ) -> None:
     """Hand a load's rows (or only some) to librdkafka; a full local queue is waited for."""
     produce = producer.produce
+    if report is not None:
+        produce = partial(produce, on_delivery=report)
     rows = zip(load.topics, load.keys, load.values, headers, strict=True)
     for row, (topic, key, value, header) in enumerate(rows):
         if only is not None and row not in only:
             continue
         while True:
             try:
-                produce(topic, value, key, headers=header, on_delivery=report)
+                produce(topic, value, key, headers=header)
             except BufferError:
                 producer.poll(_QUEUE_FULL_WAIT_S)
                 continue

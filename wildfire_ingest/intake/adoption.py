@@ -45,6 +45,7 @@ def adopt(
     """R5: a new identity, numbers and chains that go on where Kafka's end, an index from the
     topics' tails; what waited in the old spool is quarantined, the gap is written down.
     """
+    spool.forget_fresh()
     with spool.transaction() as db:
         waiting = db.execute(
             "SELECT l.key, l.n, i.ids, p.payload FROM loads l JOIN ids i USING (key)"

@@ -68,6 +68,8 @@ class Packed:
     newest_observed_s: int
     ids: bytes
     payload: bytes
+    rows: Rows
+    """The same, as it was before packing."""
 
 
 def pack(lane: Lane, rows: Rows) -> Packed:
@@ -91,7 +93,26 @@ def pack(lane: Lane, rows: Rows) -> Packed:
         )
     )
     newest = int(rows.ids["observed_s"].max()) if len(rows) else 0
-    return Packed(lane, len(rows), len(rows.dead), topics, newest, rows.ids.tobytes(), payload)
+    return Packed(
+        lane, len(rows), len(rows.dead), topics, newest, rows.ids.tobytes(), payload, rows
+    )
+
+
+def outgoing(lane: Lane, seq: int, sha256: bytes, rows: Rows) -> Outgoing:
+    """Rows that were just packed, as delivery sends them: no need to read them back."""
+    types = {name: name.encode() for name in set(rows.types)}
+    return Outgoing(
+        lane=lane,
+        seq=seq,
+        sha256=sha256,
+        topics=rows.topics,
+        keys=rows.keys,
+        values=rows.values,
+        ids=id_headers(rows.ids),
+        types=[types[name] for name in rows.types],
+        observed_at_s=rows.ids["observed_s"].tolist(),
+        dead=rows.dead,
+    )
 
 
 def unpack(lane: Lane, seq: int, sha256: bytes, ids: bytes, payload: bytes) -> Outgoing:

@@ -20,8 +20,17 @@ import numpy as np
 import numpy.typing as npt
 
 from wildfire_ingest.errors import SpoolCorrupt, SpoolFull
+from wildfire_ingest.intake.fresh import Fresh
 from wildfire_ingest.intake.ledger import NAMES, Ledger
-from wildfire_ingest.intake.load import ID_ROW, Packed, chain, digest_of, readdress, unpack
+from wildfire_ingest.intake.load import (
+    ID_ROW,
+    Packed,
+    chain,
+    digest_of,
+    outgoing,
+    readdress,
+    unpack,
+)
 from wildfire_ingest.intake.settings import SpoolSettings
 from wildfire_ingest.intake.spool_file import SpoolFile
 from wildfire_ingest.record import DeadLetter, Lane, Load, Outgoing
@@ -55,6 +64,7 @@ class Spool:
     def __init__(self, settings: SpoolSettings) -> None:
         self.settings = settings
         self._file = SpoolFile(settings.directory, settings.source_id)
+        self._fresh = Fresh()
         self.set_aside = self._file.set_aside
         if self.meta("spool_id") is None:
             with self.transaction() as db:
@@ -63,6 +73,10 @@ class Spool:
     @property
     def spool_id(self) -> str:
         return str(self.meta("spool_id"))
+
+    def forget_fresh(self) -> None:
+        """What was spooled just now is no longer what the file holds."""
+        self._fresh.clear()
 
     def close(self) -> None:
         self._file.close()
@@ -92,6 +106,7 @@ class Spool:
             put_meta(db, "poll", poll)
             put_meta(db, "cursor", cursor)
             count(db, counts)
+        self._fresh.keep(loads, packed)
         return loads
 
     def _insert(
@@ -135,6 +150,9 @@ class Spool:
     def read(self, load: Load, dlq_topic: str) -> Outgoing:
         """A load's rows, checked against its digest, re-addressed rows on their new topic."""
         key = _key(load.lane, load.seq)
+        rows = self._fresh.take(load)
+        if rows is not None:
+            return outgoing(load.lane, load.seq, self._sha256_of(key), rows)
         row = self._db.execute(
             "SELECT l.digest, l.sha256, i.ids, p.payload FROM loads l JOIN ids i USING (key)"
             " JOIN payloads p USING (key) WHERE l.key = ?",
@@ -148,6 +166,10 @@ class Spool:
         out = unpack(load.lane, load.seq, row[1], row[2], row[3])
         letters = self._letters(key)
         return readdress(out, letters, dlq_topic) if letters else out
+
+    def _sha256_of(self, key: int) -> bytes:
+        row = self._db.execute("SELECT sha256 FROM loads WHERE key = ?", (key,)).fetchone()
+        return bytes(row[0])
 
     def _letters(self, key: int) -> dict[int, DeadLetter]:
         rows = self._db.execute("SELECT row, letter FROM readdressed WHERE key = ?", (key,))
@@ -206,6 +228,7 @@ class Spool:
         total = 0
         with self.transaction() as db:
             for load in loads:
+                self._fresh.take(load)
                 key = _key(load.lane, load.seq)
                 db.execute(
                     f"UPDATE loads SET state = {State.EVICTED}, done_at_us = ? WHERE key = ?",
