@@ -41,7 +41,8 @@ class _Batch:
         if error is not None:
             self.failed = self.failed or error
         else:
-            self.offset = message.offset() or 0
+            offset = message.offset() or 0
+            self.offset = offset if self.offset < 0 else min(self.offset, offset)
 
 
 class PlainSink:

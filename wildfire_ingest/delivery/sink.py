@@ -122,7 +122,7 @@ class KafkaSink:
         loads: Sequence[Outgoing],
         offsets: Mapping[Lane, OffsetRecord],
     ) -> int:
-        """T5 and T6; the offset of the last offset record.  After an error: `reconcile`."""
+        """T5 and T6; the offset of the first offset record.  After an error: `reconcile`."""
         transaction = Transaction(
             prepared := self._take(publisher),
             self.settings,

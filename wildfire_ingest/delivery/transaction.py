@@ -50,10 +50,10 @@ class Transaction:
         self._crash = crash
         self._failed: KafkaError | None = None
         self.offset = -1
-        """Where the last offset record stands, once committed."""
+        """Where the first offset record stands, once committed: reading from there finds all."""
 
     def send(self, loads: Sequence[Outgoing], offsets: Mapping[Lane, OffsetRecord]) -> int:
-        """Commit the loads with their offset records; the offset of the last of these.
+        """Commit the loads with their offset records; the offset of the first of these.
 
         Raises a DeliveryError: after it, only reading the offsets topic says what was delivered.
         """
@@ -127,7 +127,8 @@ class Transaction:
         if error is not None:
             self._report(error, message)
         else:
-            self.offset = message.offset() or 0
+            offset = message.offset() or 0
+            self.offset = offset if self.offset < 0 else min(self.offset, offset)
 
     def _report(self, error: KafkaError | None, message: Message) -> None:
         del message

@@ -8,7 +8,7 @@ producer asks who owns the source (E3); a refusal to let us in waits for a perso
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wildfire_ingest.clock import SECOND_US
@@ -131,14 +131,13 @@ class Publisher:
         except DeliveryError as error:
             self._after_failure(error, loads, outgoing)
             return
-        self._mark(through)
+        self._mark(through, dict.fromkeys(through, offset))
         self._read_from = offset
-        self._spool.set_meta(**{f"k_offset.{int(lane)}": offset for lane in through})
         self._succeeded(loads, outgoing, started_us)
 
-    def _mark(self, through: dict[Lane, int]) -> None:
+    def _mark(self, through: Mapping[Lane, int], offsets: Mapping[Lane, int]) -> None:
         self._crash("spool.before_published")
-        self._spool.mark_published(through, self._clock.now_us())
+        self._spool.mark_published(through, self._clock.now_us(), offsets)
         self._crash("spool.after_published")
 
     def _succeeded(
@@ -255,14 +254,15 @@ class Publisher:
 
     def _settle(self, view: OffsetsView, loads: Sequence[Load]) -> list[Load]:
         """T7 for what the broker turned out to have committed; those loads."""
-        through = {
-            lane: stored.record.seq
+        own = {
+            lane: stored
             for lane, stored in view.lanes.items()
             if lane in LANES[self.name] and stored.record.spool_id == self._spool.spool_id
         }
+        through = {lane: stored.record.seq for lane, stored in own.items()}
         self._read_from = max(self._read_from, view.end)
         if through:
-            self._mark(through)
+            self._mark(through, {lane: stored.offset for lane, stored in own.items()})
         return [load for load in loads if load.seq <= through.get(load.lane, 0)]
 
     # E1

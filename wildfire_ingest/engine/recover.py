@@ -107,16 +107,13 @@ class Recovery:
 
     def _mark(self, view: OffsetsView) -> int:
         """R4: what Kafka has is published, whatever we knew."""
-        own = self._spool.spool_id
-        through = {
-            lane: stored.record.seq
-            for lane, stored in view.lanes.items()
-            if stored.record.spool_id == own
-        }
-        done = self._spool.mark_published(through, self._clock.now_us())
-        for lane in through:
-            self._spool.set_meta(**{f"k_offset.{int(lane)}": view.lanes[lane].offset})
-        return done
+        spool_id = self._spool.spool_id
+        own = {lane: s for lane, s in view.lanes.items() if s.record.spool_id == spool_id}
+        return self._spool.mark_published(
+            {lane: stored.record.seq for lane, stored in own.items()},
+            self._clock.now_us(),
+            {lane: stored.offset for lane, stored in own.items()},
+        )
 
     def _check_behind(self, view: OffsetsView) -> None:
         """Kafka knows less than this spool has published: it lost acknowledged data."""

@@ -190,8 +190,13 @@ class Spool:
 
     # T7
 
-    def mark_published(self, through: Mapping[Lane, int], now_us: int) -> int:
-        """T7: every pending load up to the given seq of its lane; how many records that was."""
+    def mark_published(
+        self, through: Mapping[Lane, int], now_us: int, offsets: Mapping[Lane, int]
+    ) -> int:
+        """T7: every pending load up to the given seq of its lane; how many records that was.
+
+        `offsets` says where each lane's offset record stands: recovery reads from there on.
+        """
         total = 0
         with self.transaction() as db:
             for lane, seq in through.items():
@@ -206,6 +211,8 @@ class Spool:
                 )
                 count(db, Ledger(published=n, dead=dead), lane)
                 total += n
+            for lane, offset in offsets.items():
+                put_meta(db, f"k_offset.{int(lane)}", offset)
         return total
 
     def readdress(self, load: Load, letters: Mapping[int, DeadLetter]) -> None:
