@@ -1,0 +1,112 @@
+"""`wildfire-ingest simulate`: an API's answers from this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import click
+import msgspec
+
+from wildfire_ingest.cli import exits
+from wildfire_ingest.cli.run import stopped_by_signals
+from wildfire_ingest.clock import SystemClock
+from wildfire_ingest.errors import ConfigError
+from wildfire_ingest.simulator.faults import Fault, FaultPlan, faults_from_json
+from wildfire_ingest.simulator.firms import FirmsSimulator
+from wildfire_ingest.simulator.firms_world import WorldSettings
+from wildfire_ingest.simulator.replay import ReplaySite
+from wildfire_ingest.simulator.server import SimulatorServer, Site
+
+PRESETS: dict[str, tuple[Fault, ...]] = {
+    "flaky": (
+        Fault("server_error", rate=0.1, status=503),
+        Fault("truncated", rate=0.05),
+        Fault("disconnect", rate=0.05),
+    ),
+    "busy": (Fault("too_many_requests", rate=0.3, retry_after_s=2),),
+    "hostile": (
+        Fault("html", rate=0.1),
+        Fault("empty", rate=0.1),
+        Fault("header_only", rate=0.1),
+        Fault("slow_drip", rate=0.1, bytes_per_s=2_000),
+    ),
+    "down": (Fault("server_error", rate=1.0, status=503),),
+}
+"""Names for --faults."""
+
+_SNIPPET = """\
+sources:
+  firms_simulated:
+    source_type: nasa_firms
+    base_url: {base_url}
+    ingestion: {{mode: real_time, polling_interval_seconds: 5}}
+    cache_ttl_seconds: 0
+    custom_params: {{product: VIIRS_SNPP_NRT, area: world, map_key: "${{ENV:FIRMS_MAP_KEY}}"}}"""
+
+
+@click.command()
+@click.argument("api", type=click.Choice(["firms"]), default="firms")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Default: a free one.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the world that burns.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="How much faster than the clock the world's time runs.",
+)
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Serve the recorded answers of this folder instead, one a poll.",
+)
+@click.option(
+    "--faults",
+    help=f"{', '.join(PRESETS)}, or JSON: "
+    '{"faults": [{"kind": "too_many_requests", "at": [3], "retry_after_s": 2}]}',
+)
+def command(
+    api: str, port: int, seed: int, speed: float, replay: Path | None, faults: str | None
+) -> int:
+    """Serve the FIRMS API on 127.0.0.1: a moving, seeded world, or recordings.
+
+    Any FIRMS_MAP_KEY is accepted.  What was served is counted under /_simulator/state.
+    """
+    del api  # there is one
+    plan = FaultPlan(fault_plan(faults) if faults else ())
+    server = SimulatorServer(_site(seed, speed, replay), port=port, faults=plan)
+    stop = threading.Event()
+    with stopped_by_signals(stop):
+        try:
+            base_url = server.start()
+        except OSError as error:
+            raise click.UsageError(f"port {port} cannot be used: {error.strerror}") from error
+        click.echo(base_url)
+        click.echo(_SNIPPET.format(base_url=base_url))
+        exits.say_line(f"serving until Ctrl-C; {base_url}/_simulator/state says what was served")
+        stop.wait()
+        server.stop()
+    return exits.OK
+
+
+def fault_plan(words: str) -> tuple[Fault, ...]:
+    """A preset's faults, or those of a JSON document.  Raises ConfigError."""
+    if words in PRESETS:
+        return PRESETS[words]
+    try:
+        return faults_from_json(words.encode())
+    except msgspec.DecodeError as error:
+        raise ConfigError(
+            f"--faults: {error}; expected one of {', '.join(PRESETS)}, or JSON such as "
+            '{"faults": [{"kind": "html", "at": [3]}]}'
+        ) from error
+
+
+def _site(seed: int, speed: float, replay: Path | None) -> Site:
+    if replay is None:
+        return FirmsSimulator(WorldSettings(seed=seed), SystemClock().now_us(), speed=speed)
+    try:
+        return ReplaySite(replay)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error

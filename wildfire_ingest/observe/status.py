@@ -1,0 +1,76 @@
+"""Where a source stands, read without disturbing it: configuration, spool, lock, limits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from wildfire_ingest.clock import SECOND_US, iso_utc
+from wildfire_ingest.config import build
+from wildfire_ingest.config.model import StreamConfig
+from wildfire_ingest.observe.limits_view import LimitsView, limits
+from wildfire_ingest.observe.spool_view import SpoolView, owner_of, view
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStatus:
+    """One source now."""
+
+    source_id: str
+    source_type: str
+    enabled: bool
+    mode: str
+    running_as: str | None
+    """The process that runs it on this machine."""
+    limits: LimitsView
+    spool: SpoolView | None
+    """None: it has not run here yet."""
+    oldest_pending_age_s: float | None = None
+
+
+def status(config: StreamConfig, source_id: str, now_us: int) -> SourceStatus:
+    """Read one source's state.  Raises SpoolCorrupt."""
+    source = config.sources[source_id]
+    spool = view(config.state_dir, source_id)
+    oldest_us = spool.oldest_pending_us if spool else None
+    return SourceStatus(
+        source_id=source_id,
+        source_type=source.source_type,
+        enabled=source.enabled,
+        mode=source.ingestion.mode,
+        running_as=owner_of(config.state_dir, source_id),
+        limits=limits(build.fetch_settings(config, source_id), now_us),
+        spool=spool,
+        oldest_pending_age_s=(now_us - oldest_us) / SECOND_US if oldest_us else None,
+    )
+
+
+def as_json(found: SourceStatus) -> dict[str, Any]:
+    """The same with plain values; keys are stable."""
+    spool = found.spool
+    return {
+        "source_id": found.source_id,
+        "source_type": found.source_type,
+        "enabled": found.enabled,
+        "mode": found.mode,
+        "running_as": found.running_as,
+        "limits": asdict(found.limits),
+        "ledger": spool.ledger.as_dict() if spool else None,
+        "ledger_faults": list(spool.ledger.faults()) if spool else [],
+        "pending": {
+            lane.name: {"records": records, "bytes": size}
+            for lane, (records, size) in (spool.pending if spool else {}).items()
+        },
+        "oldest_pending_age_s": found.oldest_pending_age_s,
+        "cursor": spool.cursor if spool else None,
+        "epoch": spool.owner_epochs.get("epoch") if spool else None,
+        "superseded_by_epoch": spool.owner_epochs.get("superseded") if spool else None,
+        "last_gap": _gap(spool),
+    }
+
+
+def _gap(spool: SpoolView | None) -> dict[str, str] | None:
+    if spool is None or spool.last_gap is None:
+        return None
+    at_us, kind, reason = spool.last_gap
+    return {"at": iso_utc(at_us), "kind": kind, "reason": reason}
