@@ -1,0 +1,99 @@
+"""What a person sees of the demo: a live table on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from wildfire_ingest.simulator.demo_verdict import Comparison
+
+PLAIN_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One source, now."""
+
+    source_id: str
+    served: int
+    records: int
+    dead: int
+    last_run: str
+    lag: int | None
+
+
+class Screen:
+    """Prints; with a terminal it keeps one table up to date below what was printed."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self._live: Live | None = None
+        self._last_plain_s = 0.0
+
+    def say(self, text: str) -> None:
+        """One message."""
+        self.console.print(Text(text), soft_wrap=True)
+
+    def show(self, standings: Sequence[Standing], now_s: float) -> None:
+        """The sources as they stand; `now_s` is any steady clock's."""
+        if self.console.is_terminal:
+            if self._live is None:
+                self._live = Live(console=self.console, auto_refresh=False)
+                self._live.start()
+            self._live.update(live_table(standings), refresh=True)
+        elif now_s - self._last_plain_s >= PLAIN_EVERY_S:
+            self._last_plain_s = now_s
+            for one in standings:
+                self.say("  " + "  ".join(plain_cells(one)))
+
+    def close(self) -> None:
+        """Leave the last table standing."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def show_verdict(self, comparisons: Iterable[Comparison]) -> None:
+        """The summary at the end."""
+        table = Table(
+            "source", "rows served", "ids in Kafka", "changes", "revisions", "twice", "dead letters"
+        )
+        for one in comparisons:
+            numbers = (
+                *(one.served_rows, one.distinct_ids, one.served_changes, one.revisions),
+                *(one.duplicates, one.dead),
+            )
+            table.add_row(one.source_id, *(f"{number:,}" for number in numbers))
+        self.console.print(table)
+
+
+def live_table(standings: Sequence[Standing]) -> Table:
+    """The table of the running demo."""
+    table = Table("source", "rows served", "in Kafka", "dead letters", "last run", "lag")
+    for one in standings:
+        table.add_row(*map(Text, cells(one)))
+    return table
+
+
+def cells(one: Standing) -> tuple[str, ...]:
+    """A source's row."""
+    lag = "?" if one.lag is None else f"{one.lag:,}"
+    return (
+        one.source_id,
+        f"{one.served:,}",
+        f"{one.records:,}",
+        f"{one.dead:,}",
+        one.last_run,
+        lag,
+    )
+
+
+def plain_cells(one: Standing) -> tuple[str, ...]:
+    """A source's row with its words, for a log."""
+    source_id, served, records, dead, last_run, lag = cells(one)
+    words = (f"served {served}", f"in Kafka {records}", f"dead {dead}", f"run {last_run}")
+    return (source_id, *words, f"lag {lag}")
