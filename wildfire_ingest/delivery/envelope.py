@@ -17,16 +17,25 @@ from wildfire_ingest.record import Outgoing
 
 def headers_of(load: Outgoing, source_id: str, envelope: Envelope) -> Iterator[Headers]:
     """The headers of each row of a load, in order."""
+    if not load.dead:
+        return _living(load, source_id, envelope)
+    return _with_letters(load, source_id, envelope)
+
+
+def _with_letters(load: Outgoing, source_id: str, envelope: Envelope) -> Iterator[Headers]:
     for row, plain in enumerate(_living(load, source_id, envelope)):
         letter = load.dead.get(row)
         yield plain if letter is None else dead_letters.headers(load.ids[row], source_id, letter)
 
 
 def _living(load: Outgoing, source_id: str, envelope: Envelope) -> Iterator[Headers]:
+    rows = zip(load.ids, load.types, strict=True)
     if envelope == "plain":
-        for record_id, record_type in zip(load.ids, load.types, strict=True):
-            yield [("id", record_id), ("type", record_type)]
-        return
+        return ([("id", record_id), ("type", record_type)] for record_id, record_type in rows)
+    return _cloudevents(load, source_id)
+
+
+def _cloudevents(load: Outgoing, source_id: str) -> Iterator[Headers]:
     source = f"/wildfire-ingest/{source_id}".encode()
     for record_id, record_type, at in zip(load.ids, load.types, load.observed_at_s, strict=True):
         yield [

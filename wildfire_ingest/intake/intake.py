@@ -238,7 +238,7 @@ class Intake:
     def _pack_letters(self, fresh: list[tuple[bytes, Reject]], now_us: int) -> Packed:
         n = len(fresh)
         ids = np.zeros(n, ID_ROW)
-        ids["hi"], ids["lo"] = split_ids([digest for digest, _ in fresh])
+        ids["hi"], ids["lo"] = split_ids(b"".join(digest for digest, _ in fresh))
         ids["observed_s"], ids["kind"] = now_us // SECOND_US, REJECT
         letters = {
             row: DeadLetter(

@@ -158,9 +158,12 @@ def id_headers(rows: npt.NDArray[np.void]) -> list[bytes]:
     ids = np.empty((len(rows), 2), ">u8")
     ids[:, 0], ids[:, 1] = rows["hi"], rows["lo"]
     digits = ids.tobytes().hex().encode()
+    suffixes = {revision: b".%d" % revision for revision in set(rows["revision"].tolist())}
     return [
-        b"%b.%d" % (digits[32 * i : 32 * i + 32], revision)
-        for i, revision in enumerate(rows["revision"].tolist())
+        digits[start : start + 32] + suffixes[revision]
+        for start, revision in zip(
+            range(0, len(digits), 32), rows["revision"].tolist(), strict=True
+        )
     ]
 
 
@@ -182,6 +185,8 @@ def _lengths(parts: Sequence[bytes]) -> bytes:
 
 def _index(names: Sequence[str]) -> tuple[tuple[str, ...], bytes]:
     """The distinct names and each row's place among them."""
+    if len(set(names)) == 1:
+        return (names[0],), bytes(len(names))
     places: dict[str, int] = {}
     index = bytes([places.setdefault(name, len(places)) for name in names])
     return tuple(places), index

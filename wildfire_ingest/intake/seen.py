@@ -221,7 +221,10 @@ class _Run:
     def merge(self, hi: U64, lo: U64, hashes: U64) -> None:
         hi = np.concatenate([self.hi, hi])
         lo = np.concatenate([self.lo, lo])
-        order = np.lexsort((lo, hi))
+        # Two sorted runs: a stable sort merges them.  Ids that share 64 bits are next to none.
+        order = np.argsort(hi, kind="stable")
+        if np.any(hi[order][1:] == hi[order][:-1]):
+            order = np.lexsort((lo, hi))
         self.hi, self.lo = hi[order], lo[order]
         self.hashes = np.concatenate([self.hashes, hashes])[order]
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import csv
 import re
+import struct
 from dataclasses import dataclass
 from datetime import date
 from typing import cast
 
-import h3
+from h3.api.basic_int import latlng_to_cell
 
 from wildfire_ingest.record import Record
 from wildfire_ingest.sources.fire_detection import (
@@ -33,6 +34,7 @@ LOWEST_MW, HIGHEST_MW = -900.0, 1_000_000.0
 """Subtracting the background can leave a little below zero; -999 and -9999 are fill values."""
 FIRST_YEAR, LAST_YEAR = 1999, 2100
 
+_PLACE = struct.Struct("<dd").pack
 _EPOCH = date(1970, 1, 1).toordinal()
 _NUMBER = re.compile(rb"-?(\d+\.?\d*|\.\d+)([eE]-?\d{1,3})?")
 _DATE = re.compile(rb"(\d{4})-(\d{2})-(\d{2})")
@@ -111,13 +113,13 @@ def version(cell: bytes) -> str:
 def make_record(at: Moment, latitude: float, longitude: float, body: FireDetection) -> Record:
     """A record with the keys of its place and time.
 
-    repr() is the shortest text that reads back as the same number, so `38.10`, `38.1` and
-    `38.10000` are one place in every feed.
+    The place is the number, not its text: `38.10`, `38.1` and `38.10000` are one place in every
+    feed, and five decimals are far from where two texts could be one double.
     """
     return Record(
-        b"%b|%r|%r" % (at.key_prefix, latitude, longitude),
+        at.key_prefix + b"|" + _PLACE(latitude, longitude),
         at.observed_at_s,
-        h3.latlng_to_cell(latitude, longitude, CELL_RESOLUTION).encode(),
+        b"%x" % latlng_to_cell(latitude, longitude, CELL_RESOLUTION),
         body,
     )
 
