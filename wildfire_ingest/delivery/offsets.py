@@ -87,6 +87,13 @@ class OffsetsPartition:
                 self._peeked, self._claim = end, claim or self._claim
         return OffsetsView(lanes, claim, end)
 
+    def committed_claim(self, stop: threading.Event) -> Claim | None:
+        """The newest claim that is committed; one that `peek` met and that was aborted is gone."""
+        claim = self.read(0, stop).claim
+        with self._lock:
+            self._claim = claim
+        return claim
+
     def close(self) -> None:
         with self._lock:
             if self._peeker is not None:

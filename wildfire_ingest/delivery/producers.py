@@ -8,6 +8,7 @@ id is initialised anew before the next use, is not: the broker refuses the late 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -67,23 +68,28 @@ class ProducerPool:
         for transactional_id in self.ids:
             self._settle(self._start(transactional_id), self._generation)
 
-    def prepare(self) -> str | None:
-        """Initialise one id that needs it; its name, or None when all are ready or in use."""
+    def prepare(self, check: Callable[[], None]) -> bool:
+        """Initialise one id that needs it; False when all are ready or in use.
+
+        `check` runs between the initialisation and the first moment at which anyone may take the
+        producer; what it raises leaves the id without one.
+        """
         with self._changed:
             self._retire_idle()
             empty = [name for name, seat in self._seats.items() if seat is _Seat.EMPTY]
             if not empty:
-                return None
+                return False
             self._seats[empty[0]] = _Seat.PREPARING
             generation = self._generation
         try:
             prepared = self._start(empty[0])
+            check()
         except BaseException:
             with self._changed:
                 if generation == self._generation:
                     self._seats[empty[0]] = _Seat.EMPTY
             raise
-        return empty[0] if self._settle(prepared, generation) else None
+        return self._settle(prepared, generation)
 
     def take(self, timeout_s: float) -> Prepared | None:
         """A ready producer for one transaction; None when none got ready in time."""

@@ -48,6 +48,7 @@ class KafkaSink:
         self._attentive: set[PublisherName] = set()
         """Publishers whose last transaction failed: the next one asks after each record."""
         self._need = threading.Event()
+        self._over = threading.Event()
         self._admin: AdminClient | None = None
 
     @property
@@ -75,6 +76,7 @@ class KafkaSink:
 
     def inspect(self, start: int, stop: threading.Event | None = None) -> OffsetsView:
         """R3, first half: fence everyone else, then read what is committed."""
+        self._over.clear()
         for publisher in PUBLISHERS:
             self._pools[publisher].init_all()
         self._crash("recover.after_init")
@@ -95,20 +97,17 @@ class KafkaSink:
     def prepare(self, publisher: PublisherName) -> bool:
         """Prepare one producer in the background; False when there was nothing to do.
 
-        Raises Superseded when another owner's claim stands in the partition: whatever it is
-        worth, only T4 may decide.
+        Raises Superseded when another owner has claimed the source.
         """
-        pool = self._pools[publisher]
-        name = pool.prepare()
-        if name is None:
-            return False
-        try:
-            self._check(self._partition.peek())
-        except BaseException:
-            pool.discard(name)
-            raise
+        return self._pools[publisher].prepare(self._check_before_use)
+
+    def _check_before_use(self) -> None:
+        """After an id was initialised: a claim on its way may be aborted yet, so that only what
+        is committed stops the run.
+        """
+        if self._is_anothers(self._partition.peek()):
+            self._check(self._partition.committed_claim(self._over))
         self._crash("txn.after_init")
-        return True
 
     def wait_for_need(self, seconds: float, ended: threading.Event) -> None:
         """Wait until a producer was used up, at most so long."""
@@ -170,6 +169,7 @@ class KafkaSink:
 
     def wake(self) -> None:
         """End a wait_for_need: the run ends."""
+        self._over.set()
         self._need.set()
 
     def close(self) -> None:
@@ -189,9 +189,13 @@ class KafkaSink:
             raise BrokerUnavailable(f"no producer for {publisher} got ready within {_TAKE_S:.0f} s")
         return prepared
 
+    def _is_anothers(self, claim: Claim | None) -> bool:
+        """Not ours and not older than ours."""
+        return claim is not None and claim.owner != self.owner and claim.epoch >= self._epoch
+
     def _check(self, claim: Claim | None) -> None:
         """Another owner's claim that is not older than ours ends this run."""
-        if claim is not None and claim.owner != self.owner and claim.epoch >= self._epoch:
+        if claim is not None and self._is_anothers(claim):
             raise Superseded(
                 f"source {self._source_id} was claimed by {claim.owner} with epoch {claim.epoch}, "
                 f"ours is {self._epoch}",

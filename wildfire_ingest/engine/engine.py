@@ -99,9 +99,19 @@ class Engine:
         self._parts.sink.wake()
         for thread in (*publishers, poller, *helpers):
             thread.join()
+        if isinstance(run.error, Superseded):
+            self._keep_superseded(run.error)
         ending, message = _ending(run)
         duration_s = (self._clock.monotonic_us() - started_us) / SECOND_US
         return self._summary(ending, message, duration_s)
+
+    def _keep_superseded(self, error: Superseded) -> None:
+        """E3: from now on only a person lets this spool publish again.
+
+        Not where the spool carries that epoch already: then the newer owner works on this file.
+        """
+        if self._parts.spool.meta("epoch") != error.epoch:
+            self._parts.spool.set_meta(superseded=error.epoch)
 
     def _wait(self, run: _Run, threads: list[threading.Thread]) -> None:
         """Until all is delivered, something ended the run, or it was asked to stop and drained."""
@@ -162,6 +172,10 @@ class Engine:
 
     def _poll_once(self, run: _Run) -> None:
         if not run.stop.is_set():
+            run.poll_error = self._poller.poll(run.stop)
+            run.recovered.wait()
+        if self._recovery.adopted and not run.stop.is_set():
+            # What was polled before was quarantined with the old spool's loads.
             run.poll_error = self._poller.poll(run.stop)
 
     def _poll_on(self, run: _Run, for_s: float | None) -> None:

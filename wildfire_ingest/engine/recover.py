@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
+import numpy as np
+
+from wildfire_ingest.clock import SECOND_US
 from wildfire_ingest.engine.events import Degraded, Recovered
 from wildfire_ingest.engine.parts import Parts
 from wildfire_ingest.engine.settings import EngineSettings
 from wildfire_ingest.errors import DeliveryDenied, Superseded
-from wildfire_ingest.intake.adoption import adopt, matches, reopen
+from wildfire_ingest.intake.adoption import adopt, matches, reject_rows, reopen
 from wildfire_ingest.intake.intake import id_rows_of_values
 from wildfire_ingest.offset import OffsetsView
 from wildfire_ingest.record import Lane
@@ -54,6 +58,9 @@ class Recovery:
         self._crash = parts.crash
         self._permissions = permissions
         self._intake_lock = intake_lock
+        self._source_type = parts.source.source_type
+        self.adopted = False
+        """Whether this start had to adopt what Kafka holds."""
 
     def run(self, stop: threading.Event) -> int:
         """R3 to R6; the end of the offsets partition that was read.
@@ -67,8 +74,8 @@ class Recovery:
         self._sink.claim(view.epoch + 1)
         self._spool.set_meta(epoch=self._sink.epoch, owner=self._sink.owner, superseded=None)
         self._crash("recover.after_claim")
-        adopted = not matches(self._spool, view)
-        if adopted:
+        self.adopted = not matches(self._spool, view)
+        if self.adopted:
             with self._intake_lock:
                 self._adopt(view, stop)
             self._crash("recover.after_adopt")
@@ -84,7 +91,7 @@ class Recovery:
                 epoch=self._sink.epoch,
                 published_meanwhile=done,
                 pending=waiting,
-                adopted=adopted,
+                adopted=self.adopted,
             )
         )
         return view.end
@@ -149,7 +156,11 @@ class Recovery:
     def _adopt(self, view: OffsetsView, stop: threading.Event) -> None:
         now_us = self._clock.now_us()
         since_ms = now_us // 1000 - self._settings.window_s * 1000 - _MARGIN_MS
-        rows = id_rows_of_values(self._own_values(max(0, since_ms), stop), _observed_s)
+        since_ms = max(0, since_ms)
+        letters = list(self._sink.tails((self._settings.dlq_topic,), since_ms, stop))
+        records = id_rows_of_values(self._own_values(letters, since_ms, stop), _observed_s)
+        rejects = reject_rows(self._source_type, letters, now_us // SECOND_US)
+        rows = np.concatenate([records, rejects])
         reason = "this spool did not write the offset records that Kafka holds"
         result = adopt(self._spool, view, rows, now_us, reason)
         self._spool.set_meta(
@@ -162,9 +173,13 @@ class Recovery:
             f"{result.quarantined} waiting records quarantined (see docs/recovery.md)"
         )
 
-    def _own_values(self, since_ms: int, stop: threading.Event) -> Iterator[tuple[bytes, bytes]]:
+    def _own_values(
+        self, letters: Sequence[tuple[bytes, bytes]], since_ms: int, stop: threading.Event
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Our records in the topics, and those that the broker had refused."""
         mine = b'"source_id":"%b"' % self._settings.source_id.encode()
-        for record_id, value in self._sink.tails(self._settings.topics, since_ms, stop):
+        records = self._sink.tails(self._settings.topics, since_ms, stop)
+        for record_id, value in chain(records, letters):
             if mine in value[:512] and value.startswith(b'{"id":"'):
                 yield record_id, value
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from wildfire_ingest.intake.identity import reject_id
 from wildfire_ingest.intake.ledger import Ledger
+from wildfire_ingest.intake.load import ID_ROW, REJECT
 from wildfire_ingest.intake.spool import Spool, State, count, put_in_quarantine, put_meta
 from wildfire_ingest.offset import OffsetsView
 from wildfire_ingest.record import Lane
@@ -76,6 +78,21 @@ def adopt(
     return Adopted(kept, len(id_rows))
 
 
+def reject_rows(
+    source_type: str, letters: Iterable[tuple[bytes, bytes]], now_s: int
+) -> npt.NDArray[np.void]:
+    """Id rows of the bad rows among the dead letters, (`id` header, value) pairs: the same row
+    must not be dead-lettered again.  A bad row's id is that of its raw bytes.
+    """
+    rows = []
+    for header, value in letters:
+        digest = reject_id(source_type, value)
+        if header.partition(b".")[0] == digest.hex().encode():
+            hi, lo = int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")
+            rows.append((hi, lo, 0, now_s, 0, REJECT))
+    return np.array(rows, ID_ROW)
+
+
 def reopen(spool: Spool, lane: Lane, after_seq: int, now_us: int) -> tuple[int, int]:
     """The broker lost what it had acknowledged: loads after `after_seq` wait again where their
     payload is still held; (records that wait again, records that are gone).
@@ -116,4 +133,5 @@ def _keep_index(db: sqlite3.Connection, id_rows: npt.NDArray[np.void], now_us: i
     newest = int(id_rows["observed_s"].max())
     columns = (-1, -1, 0, 0, State.PUBLISHED, 0, 0, 0, "[]", b"", b"", None, newest, now_us, now_us)
     db.execute(f"INSERT INTO loads VALUES ({','.join('?' * len(columns))})", columns)
-    db.execute("INSERT INTO ids VALUES (-1, ?)", (id_rows.tobytes(),))
+    # Concatenating arrays gives native byte order, the blob has its own.
+    db.execute("INSERT INTO ids VALUES (-1, ?)", (id_rows.astype(ID_ROW).tobytes(),))
