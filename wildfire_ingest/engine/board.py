@@ -1,6 +1,7 @@
 """What the threads of one source share: the queue over the spool, the throttle, who waits.
 
-One condition guards it all; nothing slow happens under it but the spool's own small reads.
+One lock guards it all; nothing slow happens under it but the spool's own small reads.  Waiting
+goes through the clock, so that a test decides how fast time passes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from wildfire_ingest.dispatch.queue import LoadQueue, QueueCounts
 from wildfire_ingest.dispatch.throttle import Pause, ThrottleReport, ThrottleState
 from wildfire_ingest.engine.settings import EngineSettings
 from wildfire_ingest.intake.spool import Spool
-from wildfire_ingest.offset import LANES, PublisherName
+from wildfire_ingest.offset import LANES, PUBLISHERS, PublisherName
 from wildfire_ingest.record import Lane, Load
 
 _IDLE_S = 30.0
@@ -40,61 +41,55 @@ class Board:
         self._clock = clock
         self._queue = LoadQueue(settings.queue)
         self._throttle = ThrottleState()
-        self.changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._news = {publisher: threading.Event() for publisher in PUBLISHERS}
+        self._stopped = threading.Event()
         self._offered = dict.fromkeys(Lane, 0)
         self._in_flight: dict[PublisherName, tuple[Load, ...]] = {}
-        self._stopping = False
         self._draining = False
 
     def wake(self) -> None:
         """There is news: new loads, a new lag, an end."""
-        with self.changed:
-            self.changed.notify_all()
+        for news in self._news.values():
+            news.set()
 
     def drain(self) -> None:
         """No more polls: what waits goes at once, then the publishers end."""
-        with self.changed:
+        with self._lock:
             self._draining = True
-            self.changed.notify_all()
+        self.wake()
 
     def stop(self) -> None:
         """End now; what waits stays spooled."""
-        with self.changed:
-            self._stopping = True
-            self.changed.notify_all()
+        self._stopped.set()
+        self.wake()
 
     @property
     def stopping(self) -> bool:
-        return self._stopping
+        return self._stopped.is_set()
 
     def pause(self, seconds: float) -> bool:
         """Wait so long, or until the end; True = go on."""
-        deadline = self._clock.monotonic_us() + int(seconds * SECOND_US)
-        with self.changed:
-            while not self._stopping:
-                left = (deadline - self._clock.monotonic_us()) / SECOND_US
-                if left <= 0:
-                    return True
-                self.changed.wait(left)
-            return False
+        return not self._clock.wait(self._stopped, seconds)
 
-    def wait_for_change(self, seconds: float) -> None:
-        """Wait until something changes, at most so long."""
-        with self.changed:
-            if not self._stopping:
-                self.changed.wait(seconds)
+    def wait_for_change(self, publisher: PublisherName, seconds: float) -> None:
+        """Wait until something has changed since this publisher's last batch, at most so long."""
+        self._clock.wait(self._news[publisher], seconds)
 
-    def next_batch(self, publisher: PublisherName, lanes: Sequence[Lane] | None = None) -> Batch:
+    def next_batch(
+        self, publisher: PublisherName, lanes: Sequence[Lane] | None = None, *, wait: bool = True
+    ) -> Batch:
         """Wait until this publisher has something to send; an empty one ends it."""
         while True:
-            with self.changed:
-                if self._stopping:
+            self._news[publisher].clear()  # before looking: what comes later sets it again
+            with self._lock:
+                if self.stopping:
                     return Batch()
-                batch = self._batch(publisher, lanes or LANES[publisher])
-                if batch.loads or batch.throttled or batch.wait_s is None:
+                batch = self._batch(publisher, LANES[publisher] if lanes is None else lanes)
+                if batch.loads or batch.throttled or batch.wait_s is None or not wait:
                     self._in_flight[publisher] = batch.loads
                     return batch
-                self.changed.wait(batch.wait_s)
+            self._clock.wait(self._news[publisher], batch.wait_s)
 
     def _batch(self, publisher: PublisherName, lanes: Sequence[Lane]) -> Batch:
         self._refill(LANES[publisher])
@@ -124,7 +119,7 @@ class Board:
         """A publisher is done with its batch: these went out, the rest comes back."""
         gone = {(load.lane, load.seq) for load in sent}
         now_us = self._clock.monotonic_us()
-        with self.changed:
+        with self._lock:
             held = self._in_flight.pop(publisher, ())
             self._queue.put_back([load for load in held if (load.lane, load.seq) not in gone])
             for lane in Lane:
@@ -133,11 +128,11 @@ class Board:
                     self._throttle = throttle.sent(
                         self._settings.throttle, self._throttle, n, now_us, lane=lane
                     )
-            self.changed.notify_all()
+        self.wake()
 
     def observe_lag(self, lane: Lane, lag: int | None) -> None:
         """A new sample of a lane's consumer lag."""
-        with self.changed:
+        with self._lock:
             self._throttle = throttle.observe(
                 self._settings.throttle,
                 self._throttle,
@@ -145,30 +140,30 @@ class Board:
                 self._clock.monotonic_us(),
                 lane=lane,
             )
-            self.changed.notify_all()
+        self.wake()
 
     def throttle_report(self) -> ThrottleReport:
         """The throttle in words."""
-        with self.changed:
+        with self._lock:
             return throttle.report(
                 self._settings.throttle, self._throttle, self._clock.monotonic_us()
             )
 
     def counts(self) -> QueueCounts:
         """The queue in numbers."""
-        with self.changed:
+        with self._lock:
             return self._queue.counts()
 
     def in_flight(self) -> frozenset[tuple[Lane, int]]:
         """Loads that a transaction may hold: none of them may be evicted."""
-        with self.changed:
+        with self._lock:
             return frozenset(
                 (load.lane, load.seq) for loads in self._in_flight.values() for load in loads
             )
 
     def forget(self, loads: Sequence[Load]) -> None:
         """Loads that were evicted."""
-        with self.changed:
+        with self._lock:
             self._queue.drop(loads)
 
     def _refill(self, lanes: Sequence[Lane]) -> None:

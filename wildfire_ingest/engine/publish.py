@@ -83,13 +83,14 @@ class Publisher:
     def run(self) -> None:
         """Publish until finished.  Raises Superseded, Undelivered, SpoolCorrupt."""
         while True:
-            batch = self._board.next_batch(self.name, self._lanes())
+            lanes = self._lanes()
+            batch = self._board.next_batch(self.name, lanes, wait=not self._held_until_us)
             if batch.loads:
                 self._deliver(batch.loads)
             elif batch.throttled:
                 self._wait_throttled(batch)
             elif self._held_until_us and not self._board.stopping:
-                self._board.wait_for_change(self._held_left_s())
+                self._board.wait_for_change(self.name, self._held_left_s(batch))
             else:
                 return
 
@@ -102,9 +103,10 @@ class Publisher:
         alone = [lane for lane in suspects if self._spool.pending(lane, 0, 1)]
         return tuple(alone[:1] or free)
 
-    def _held_left_s(self) -> float:
-        now_us = self._clock.monotonic_us()
-        return max(0.01, (min(self._held_until_us.values()) - now_us) / SECOND_US)
+    def _held_left_s(self, batch: Batch) -> float:
+        """Until the first held lane may go, or another lane's batch is due."""
+        left_s = (min(self._held_until_us.values()) - self._clock.monotonic_us()) / SECOND_US
+        return max(0.01, left_s if batch.wait_s is None else min(left_s, batch.wait_s))
 
     def _wait_throttled(self, batch: Batch) -> None:
         seconds = batch.wait_s or 0.0
@@ -118,7 +120,7 @@ class Publisher:
                     lag=report.lag,
                 )
             )
-        self._board.wait_for_change(seconds)
+        self._board.wait_for_change(self.name, seconds)
 
     def _deliver(self, loads: Sequence[Load]) -> None:
         started_us = self._clock.monotonic_us()
