@@ -1,5 +1,6 @@
 """Rows of a FIRMS CSV become records with units and standard words, or explained rejects."""
 
+import struct
 from datetime import UTC, datetime
 
 import h3
