@@ -85,16 +85,16 @@ class Arrivals(threading.Thread):
     def run(self) -> None:
         """Until `end`."""
         while not self._ended.is_set():
-            for message in self._consumer.consume(1000, 0.05):
-                now = time.time()
-                value = message.value()
-                if message.error() or not isinstance(value, bytes):
-                    continue
-                at = value.index(b'"latitude":') + len(b'"latitude":')
-                poll = round(float(value[at : value.index(b",", at)]) * 1000)
-                self._counts[poll] = self._counts.get(poll, 0) + 1
-                if self._counts[poll] == self._rows:
-                    self.seen[poll] = now
+            message = self._consumer.poll(0.1)
+            now = time.time()
+            value = None if message is None or message.error() else message.value()
+            if not isinstance(value, bytes):
+                continue
+            at = value.index(b'"latitude":') + len(b'"latitude":')
+            poll = round(float(value[at : value.index(b",", at)]) * 1000)
+            self._counts[poll] = self._counts.get(poll, 0) + 1
+            if self._counts[poll] == self._rows:
+                self.seen[poll] = now
         self._consumer.close()
 
     def end(self) -> None:
