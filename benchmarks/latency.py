@@ -119,7 +119,9 @@ def measure(bootstrap: str, rows: int, options: argparse.Namespace, folder: Path
                 engine._settings,  # noqa: SLF001
                 polling_interval_s=options.every_ms / 1000,
             )
-            engine.run_forever(stop, for_s=(options.polls + WARM_UP_POLLS) * options.every_ms / 1000)
+            engine.run_forever(
+                stop, for_s=(options.polls + WARM_UP_POLLS) * options.every_ms / 1000
+            )
     deadline = time.monotonic() + 10
     while len(arrivals.seen) < len(site.answered) and time.monotonic() < deadline:
         arrivals.join(0.1)
