@@ -5,6 +5,7 @@ Seconds.  Source: the schema that the installed dagster-webserver serves.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -35,6 +36,8 @@ _STOP = """mutation($id: String!) { stopRunningSchedule(id: $id) {
   __typename ... on PythonError { message } } }"""
 _LAUNCH = """mutation($p: ExecutionParams!) { launchRun(executionParams: $p) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+_TERMINATE = """mutation($id: String!) { terminateRun(runId: $id) {
+  __typename ... on PythonError { message } } }"""
 _RUNS = """query($f: RunsFilter) { runsOrError(filter: $f, limit: 50) { __typename
   ... on Runs { results { runId jobName status startTime endTime } }
   ... on PythonError { message } } }"""
@@ -101,10 +104,19 @@ class DagsterDev:
             return
         self._process.signal(signal.SIGINT)
         deadline, pause = time.monotonic() + STOP_WAIT_S, threading.Event()
-        # The runs of the group may outlive `dagster dev` itself by their drain.
-        while self._process.is_running and time.monotonic() < deadline:
+        while self._has_members() and time.monotonic() < deadline:
             pause.wait(0.1)
         self._process.stop()
+
+    def _has_members(self) -> bool:
+        """Whether a process of the group lives; a run may outlive `dagster dev` by its drain."""
+        if self._process is None or self._process.is_running:
+            return self._process is not None
+        try:
+            os.killpg(self._process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     def start_schedule(self, name: str) -> str:
         """Turn a schedule on; the id with which it is stopped."""
@@ -115,6 +127,10 @@ class DagsterDev:
     def stop_schedule(self, state_id: str) -> None:
         """Turn a schedule off; runs that it has started go on."""
         self._do(_STOP, "stopRunningSchedule", {"id": state_id}, "ScheduleStateResult")
+
+    def terminate(self, run_id: str) -> None:
+        """What the UI's Terminate does."""
+        self._do(_TERMINATE, "terminateRun", {"id": run_id}, "TerminateRunSuccess")
 
     def launch(self, job: str) -> str:
         """Start a run; its id."""

@@ -1,0 +1,195 @@
+"""Real Dagster processes, a real Apache Kafka, real HTTP: the schedule fires, and Terminate ends.
+
+One `dagster dev` for the module: it takes ten seconds to start.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+import yaml
+
+from wildfire_ingest.simulator.brokers import ApacheKafka
+from wildfire_ingest.simulator.demo_dagster import DagsterDev
+from wildfire_ingest.simulator.demo_folder import DAGSTER_SETTINGS
+from wildfire_ingest.simulator.faults import Fault, FaultPlan
+from wildfire_ingest.simulator.replay import ReplaySite
+from wildfire_ingest.simulator.server import SimulatorServer
+from wildfire_ingest_tests import judge
+from wildfire_ingest_tests.dagster.test_ingestion import answer
+
+pytestmark = [pytest.mark.dagster_processes, pytest.mark.kafka]
+
+SCHEDULED, SLOW = "firms_scheduled", "firms_slow"
+ASSET = ("wildfire", "nasa_firms")
+LATITUDES = ((39.1, 39.2, 39.3), (39.1, 39.2, 39.3, 39.4))
+"""Two recordings: the second repeats the first and has one row more."""
+
+
+class Stand(NamedTuple):
+    """What a test of real processes works with."""
+
+    dagster: DagsterDev
+    kafka: ApacheKafka
+    topic: str
+    slow: SimulatorServer
+
+
+def config(kafka, topic, suffix, servers):
+    """The slow source has a job and no schedule: it runs when the test says so."""
+    modes = {
+        SCHEDULED: {"mode": "batch", "schedule_interval_seconds": 60},
+        SLOW: {"mode": "continuous_streaming", "polling_interval_seconds": 60},
+    }
+    source = {
+        "source_type": "nasa_firms",
+        "topic": topic,
+        "cache_ttl_seconds": 0,
+        "custom_params": {"map_key": "${ENV:FIRMS_MAP_KEY}"},
+    }
+    return {
+        "kafka": {
+            "bootstrap_servers": kafka.bootstrap,
+            "dlq_topic": f"dlq-{suffix}",
+            "offsets_topic": f"offsets-{suffix}",
+        },
+        "state_dir": "state",
+        "topics": {topic: {"partitions": 2}},
+        "sources": {
+            name: {**source, "base_url": url, "ingestion": modes[name]}
+            for name, url in servers.items()
+        },
+    }
+
+
+def make_topics(config_file, environment):
+    from confluent_kafka.admin import AdminClient
+
+    from wildfire_ingest.config import build, loader
+    from wildfire_ingest.delivery import topics
+
+    loaded = loader.load(config_file, environ=environment).config
+    settings = build.kafka_settings(loaded)
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    topics.sync(admin, topics.with_own_topics(build.topic_settings(loaded), settings))
+
+
+@pytest.fixture(scope="module")
+def stand(kafka: ApacheKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    folder = tmp_path_factory.mktemp("dagster")
+    recordings = folder / "recordings"
+    recordings.mkdir()
+    for number, latitudes in enumerate(LATITUDES):
+        (recordings / f"{number}.csv").write_text(answer(*latitudes))
+    home = folder / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text(yaml.safe_dump(DAGSTER_SETTINGS))
+    replayed = SimulatorServer(ReplaySite(recordings))
+    drip = FaultPlan((Fault(kind="slow_drip", rate=1.0, bytes_per_s=20),))
+    slow = SimulatorServer(ReplaySite(recordings), faults=drip)
+    suffix = folder.name.lower()
+    topic = f"firms-{suffix}"
+    with replayed as url, slow as slow_url:
+        file = folder / "stream_config.yaml"
+        file.write_text(
+            yaml.safe_dump(config(kafka, topic, suffix, {SCHEDULED: url, SLOW: slow_url}))
+        )
+        environment = {
+            **os.environ,
+            "DAGSTER_HOME": str(home),
+            "WILDFIRE_CONFIG": str(file),
+            "FIRMS_MAP_KEY": "test",
+        }
+        make_topics(file, environment)
+        dagster = DagsterDev(folder, environment)
+        try:
+            dagster.start()
+            yield Stand(dagster, kafka, topic, slow)
+        finally:
+            group = dagster.pid
+            dagster.stop()
+        assert members(group) == []
+
+
+def members(group):
+    """Processes of a process group, without dead ones that nobody has waited for."""
+    listing = subprocess.run(
+        ["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True, check=True
+    )
+    lines = (line.split(None, 2) for line in listing.stdout.splitlines())
+    return [line for line in lines if line[0] == str(group) and not line[1].startswith("Z")]
+
+
+def eventually(condition, wait_s):
+    """The first true answer; the test fails when there is none in time."""
+    deadline, pause = time.monotonic() + wait_s, threading.Event()
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        pause.wait(0.5)
+    pytest.fail(f"not within {wait_s} s: {condition.__doc__ or condition.__name__}")
+
+
+def records(stand, source_id):
+    seen = judge.values(stand.kafka.bootstrap, stand.topic)
+    decoded = [msgspec.json.decode(value) for value in seen]
+    return [record for record in decoded if record["source_id"] == source_id]
+
+
+def test_a_scheduled_run_materializes_its_asset_with_the_right_counts(stand):
+    state_id = stand.dagster.start_schedule(f"schedule_{SCHEDULED}")
+
+    def both_recordings_are_materialized():
+        found = stand.dagster.materializations(*ASSET, SCHEDULED)
+        return found if len(found) >= len(LATITUDES) else None
+
+    second, first = eventually(both_recordings_are_materialized, 200)[:2]
+    stand.dagster.stop_schedule(state_id)
+
+    assert (first.counts["records_fetched"], first.counts["records_sent"]) == (3, 3)
+    assert (second.counts["records_fetched"], second.counts["records_sent"]) == (4, 1)
+    assert second.counts["records_duplicate"] == 3
+    in_kafka = records(stand, SCHEDULED)
+    assert len(in_kafka) == first.counts["records_sent"] + second.counts["records_sent"]
+    assert len({record["id"] for record in in_kafka}) == len(in_kafka)
+
+
+def test_terminate_in_the_middle_of_a_poll_ends_the_run_as_canceled(stand):
+    run_id = stand.dagster.launch(f"ingest_{SLOW}")
+
+    def status():
+        return {run.run_id: run.status for run in stand.dagster.runs()}[run_id]
+
+    eventually(stand.slow.faults.struck, 60)
+    began = time.monotonic()
+    stand.dagster.terminate(run_id)
+    eventually(lambda: status() not in {"STARTED", "CANCELING"}, 30)
+
+    assert status() == "CANCELED"
+    assert time.monotonic() - began < 15
+    assert records(stand, SLOW) == []
+
+
+def test_the_definitions_load_by_the_projects_own_workspace_file(tmp_path):
+    """As plain `dagster dev` in the project's folder reads them."""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate"],
+        cwd=root,
+        env={**os.environ, "DAGSTER_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Validation successful for code location wildfire_ingest" in done.stdout + done.stderr
