@@ -1,0 +1,82 @@
+"""`simulate` serves until it is told to stop."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+import requests
+
+from wildfire_ingest.cli.simulate import PRESETS, fault_plan
+from wildfire_ingest.config.document import read
+from wildfire_ingest.errors import ConfigError
+from wildfire_ingest_tests.cli.answers import answer
+
+
+@pytest.fixture
+def simulator():
+    """Starts the command; stopped at the end."""
+    started = []
+
+    def start(*arguments):
+        command = [sys.executable, "-m", "wildfire_ingest.cli.main", "simulate", *arguments]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        assert process.stdout is not None
+        return process, process.stdout.readline().strip()
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def get(url):
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(url, timeout=10)
+
+
+def test_it_serves_firms_and_ends_with_0_on_ctrl_c(simulator, tmp_path):
+    process, base_url = simulator("firms", "--seed", "3")
+
+    found = get(f"{base_url}/api/area/csv/any-key/VIIRS_SNPP_NRT/world/1")
+    process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()
+    process.wait(timeout=30)
+
+    assert found.text.startswith("latitude,longitude,bright_ti4")
+    assert process.returncode == 0
+    snippet = tmp_path / "snippet.yaml"
+    snippet.write_text(rest)
+    assert read(snippet).data["sources"]["firms_simulated"]["base_url"] == base_url
+
+
+def test_it_replays_a_folder_with_faults(simulator, tmp_path):
+    (tmp_path / "1.csv").write_bytes(answer(1))
+    faults = '{"faults": [{"kind": "too_many_requests", "at": [1], "retry_after_s": 7}]}'
+    _, base_url = simulator("--replay", str(tmp_path), "--faults", faults)
+    url = f"{base_url}/api/area/csv/any-key/MODIS_NRT/world/1"
+
+    first, second = get(url), get(url)
+
+    assert (first.status_code, first.headers["Retry-After"]) == (429, "7")
+    assert second.content == answer(1)
+
+
+def test_a_port_that_is_taken_is_one_line(simulator):
+    _, base_url = simulator()
+    process, _ = simulator("--port", base_url.rpartition(":")[2])
+
+    _, stderr = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert len(stderr.splitlines()) == 1
+
+
+def test_each_preset_is_a_plan():
+    assert all(fault_plan(name) for name in PRESETS)
+    with pytest.raises(ConfigError, match="flaky"):
+        fault_plan("nonsense")
