@@ -73,7 +73,7 @@ def plain_record(row: dict[str, str]) -> dict[str, Any]:
 
 
 def job_plain(a: dict[str, Any]) -> dict[str, Any]:
-    """The plain script: requests, csv.DictReader, json.dumps, produce(); nothing survives a kill."""
+    """The plain script: nothing survives a kill."""
     out = producer(a["bootstrap"], a["compression"])
     session = requests.Session()
     cpu, begin = time.process_time(), time.monotonic()
@@ -151,7 +151,7 @@ sources:
 
 
 def job_whole(a: dict[str, Any]) -> dict[str, Any]:
-    """This product: spooled with an fsync, exactly once."""
+    """The product: spooled with an fsync, exactly once."""
     with tempfile.TemporaryDirectory(dir=a["folder"]) as folder:
         config = configuration(a, Path(folder), lane="low")
         stop = threading.Event()

@@ -110,7 +110,6 @@ class Intake:
         known = {digest: now_s for digest, _ in fresh}
         if self._settings.dlq_enabled:
             return Weighed(packed + letters, [], counts, found, judged, known)
-        counts = counts.plus(Ledger(quarantined=sum(p.n for p in letters)))
         return Weighed(packed, letters, counts, found, judged, known)
 
     def remember(self, weighed: Weighed, now_us: int) -> None:
@@ -160,6 +159,11 @@ class Intake:
         places: list[int],
     ) -> list[bytes]:
         write, hex_ids, contents = writer.write, found.hex_ids, found.contents
+        if len(places) == len(records) and not judged.revisions.any():
+            types = {type(r.body) for r in records}
+            if len(types) == 1 and b"{}" not in contents:
+                times_s = found.observed_s.tolist()
+                return writer.write_new(hex_ids, types.pop(), times_s, contents)
         revisions = judged.revisions.tolist()
         return [
             write(hex_ids[32 * i : 32 * i + 32], records[i], contents[i], revisions[i])
