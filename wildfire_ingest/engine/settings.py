@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from wildfire_ingest.dispatch.settings import QueueSettings, ThrottleSettings
 
-
 GIVE_UP_S = 120.0
 """A batch or real_time run that cannot deliver for so long ends as a failure."""
 

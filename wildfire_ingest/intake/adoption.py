@@ -14,7 +14,8 @@ import numpy.typing as npt
 from wildfire_ingest.intake.identity import reject_id
 from wildfire_ingest.intake.ledger import Ledger
 from wildfire_ingest.intake.load import ID_ROW, REJECT
-from wildfire_ingest.intake.spool import Spool, State, count, put_in_quarantine, put_meta
+from wildfire_ingest.intake.spool import Spool, State
+from wildfire_ingest.intake.spool_rows import count, put_in_quarantine, put_meta
 from wildfire_ingest.offset import OffsetsView
 from wildfire_ingest.record import Lane
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from wildfire_ingest.errors import SpoolCorrupt, SpoolFull
 from wildfire_ingest.intake.fresh import Fresh
-from wildfire_ingest.intake.ledger import NAMES, Ledger
+from wildfire_ingest.intake.ledger import Ledger
 from wildfire_ingest.intake.load import (
     ID_ROW,
     Packed,
@@ -33,10 +33,11 @@ from wildfire_ingest.intake.load import (
 )
 from wildfire_ingest.intake.settings import SpoolSettings
 from wildfire_ingest.intake.spool_file import SpoolFile
+from wildfire_ingest.intake.spool_rows import count, get_meta, put_in_quarantine, put_meta
 from wildfire_ingest.record import DeadLetter, Lane, Load, Outgoing
 
 _LANE_SHIFT = 48
-NO_LANE = -1
+_DEAD_LETTERS_OFF = "dead letters are off"
 GENESIS = b"\0" * 32
 """The chain before a lane's first load."""
 
@@ -100,8 +101,8 @@ class Spool:
         with self.transaction() as db:
             before = _cursor(db)
             for p in quarantined:
-                put_in_quarantine(db, p.ids, p.payload, p.n, "dead letters are off", now_us)
-            poll = int(_get_meta(db, "poll") or 0) + 1
+                put_in_quarantine(db, p.ids, p.payload, p.n, _DEAD_LETTERS_OFF, now_us)
+            poll = int(get_meta(db, "poll") or 0) + 1
             loads = [self._insert(db, p, poll, before, now_us) for p in packed]
             put_meta(db, "poll", poll)
             put_meta(db, "cursor", cursor)
@@ -218,6 +219,7 @@ class Spool:
     def readdress(self, load: Load, letters: Mapping[int, DeadLetter]) -> None:
         """E1: address some rows of a pending load to the dead letter topic, with their reasons."""
         key = _key(load.lane, load.seq)
+        self._fresh.take(load)
         with self.transaction() as db:
             added = sum(
                 db.execute(
@@ -269,8 +271,6 @@ class Spool:
                 "SELECT key FROM loads WHERE state > 0 AND newest_observed_s < ? AND done_at_us < ?"
                 # Each lane's last published load says where its chain stands.
                 " AND key NOT IN (SELECT MAX(key) FROM loads WHERE state = 1 GROUP BY lane)"
-                # Each lane's last published load says where its chain stands.
-                " AND key NOT IN (SELECT MAX(key) FROM loads WHERE state = 1 GROUP BY lane)"
             )
             for table in ("ids", "readdressed", "loads"):
                 db.execute(
@@ -291,8 +291,11 @@ class Spool:
     # index, ledger, cursor
 
     def index_rows(self) -> Iterator[npt.NDArray[np.void]]:
-        """The id rows of every load kept, for rebuilding the index."""
-        for (blob,) in self._db.execute("SELECT ids FROM ids ORDER BY key"):
+        """The id rows of every load and kept reject, for rebuilding the index."""
+        for (blob,) in self._db.execute(
+            "SELECT ids FROM ids UNION ALL SELECT ids FROM quarantine WHERE reason = ?",
+            (_DEAD_LETTERS_OFF,),
+        ):
             yield np.frombuffer(blob, ID_ROW)
 
     def cursor(self) -> bytes | None:
@@ -336,7 +339,7 @@ class Spool:
         return self._db.execute("SELECT at_us, kind, reason FROM gaps ORDER BY at_us").fetchall()
 
     def meta(self, name: str) -> str | bytes | int | None:
-        return _get_meta(self._db, name)
+        return get_meta(self._db, name)
 
     def set_meta(self, **values: str | bytes | int | None) -> None:
         with self.transaction() as db:
@@ -366,44 +369,11 @@ def _key(lane: Lane, seq: int) -> int:
 
 
 def _tail(db: sqlite3.Connection, lane: Lane) -> Tail:
-    seq = _get_meta(db, f"seq.{int(lane)}")
-    sha = _get_meta(db, f"sha.{int(lane)}")
+    seq = get_meta(db, f"seq.{int(lane)}")
+    sha = get_meta(db, f"sha.{int(lane)}")
     return Tail(int(seq or 0), sha if isinstance(sha, bytes) else GENESIS)
 
 
 def _cursor(db: sqlite3.Connection) -> bytes | None:
-    value = _get_meta(db, "cursor")
+    value = get_meta(db, "cursor")
     return value if isinstance(value, bytes) else None
-
-
-def put_in_quarantine(
-    db: sqlite3.Connection, ids: bytes, payload: bytes, n: int, reason: str, now_us: int
-) -> None:
-    """Keep rows that may not be sent, and count them."""
-    db.execute(
-        "INSERT INTO quarantine (at_us, n, reason, ids, payload) VALUES (?,?,?,?,?)",
-        (now_us, n, reason, ids, payload),
-    )
-    count(db, Ledger(quarantined=n))
-
-
-def _get_meta(db: sqlite3.Connection, name: str) -> str | bytes | int | None:
-    row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-    return None if row is None else row[0]
-
-
-def put_meta(db: sqlite3.Connection, name: str, value: str | bytes | int | None) -> None:
-    """Remember one value, inside the caller's transaction."""
-    db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (name, value))
-
-
-def count(db: sqlite3.Connection, counts: Ledger, lane: int = NO_LANE) -> None:
-    """Add to the ledger, inside the caller's transaction."""
-    for name in NAMES:
-        n = getattr(counts, name)
-        if n and name != "pending":
-            db.execute(
-                "INSERT INTO ledger VALUES (?,?,?) ON CONFLICT (name, lane)"
-                " DO UPDATE SET n = n + excluded.n",
-                (name, int(lane), n),
-            )
