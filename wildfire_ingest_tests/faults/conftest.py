@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("wildfire_ingest_tests.faults.harness")
-
 from wildfire_ingest.simulator.replay import read_recording
 from wildfire_ingest_tests.faults.fires import six_polls
 from wildfire_ingest_tests.faults.harness import Stream

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 import uuid
@@ -74,7 +75,19 @@ class Worker:
             raise AssertionError(f"the worker did not end in {wait_s:.0f} s: {self.lines()[-5:]}")
         return code
 
+    def wait_at_most(self, wait_s: float) -> None:
+        """So long, or until it ends."""
+        self._process.join(wait_s)
+
+    def wait_until_stopped(self, wait_s: float = 30.0) -> None:
+        """Until a SIGSTOP holds it (proc(5): state T)."""
+        deadline = time.monotonic() + wait_s
+        while Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            assert time.monotonic() < deadline, "it does not stand still"
+            self.wait_at_most(0.01)
+
     def kill(self) -> None:
+        """SIGKILL."""
         self._process.kill()
         self._process.join(10)
 
@@ -229,6 +242,11 @@ class Stream:
         self.note_cursor()
         return summary
 
+    def lose_spool(self) -> None:
+        """Someone deletes the state_dir."""
+        shutil.rmtree(self.state)
+        self.cursors.clear()
+
     # judging
 
     def note_cursor(self) -> Ledger:
@@ -256,10 +274,12 @@ class Stream:
         twice = [key for key, n in counts.items() if n > 1]
         lost = wanted.records.keys() - counts.keys()
         unknown = counts.keys() - wanted.records.keys()
-        assert (len(twice), len(lost), len(unknown)) == (0, 0, 0)
+        faults = {"twice": len(twice), "lost": len(lost), "unknown": len(unknown)}
+        assert not any(faults.values()), f"{faults} of {len(wanted.records)}"
         assert contents == wanted.records
         assert len(counts) >= least
-        assert Counter(letter.value for letter in self.dead_letters()) == wanted.rejects
+        letters = Counter(letter.value for letter in self.dead_letters())
+        assert letters == wanted.rejects, f"dead letters: {letters}"
         ledger = self.note_cursor()
         assert ledger.pending == 0
         return ledger

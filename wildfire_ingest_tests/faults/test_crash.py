@@ -53,19 +53,21 @@ def test_a_kill_after_adopting_adopts_only_once(stream):
 
 @pytest.mark.samples
 def test_twenty_random_kills_during_the_recorded_polls_lose_and_repeat_nothing(stream, modis_polls):
-    """A seed fixes the instants; the worker is killed while it works, not while it starts."""
-    source = stream(modis_polls, lanes=False)
+    """A seed fixes the instants; some fall into recovery, most into polls and transactions."""
+    source = stream(modis_polls)
     dice = random.Random(20_220_405)
     kills = 0
     while kills < 20:
-        worker = source.work("replay")
-        worker.wait_for("Spooled")
-        worker._process.join(dice.uniform(0.0, 0.35))
+        worker = source.work("replay", engine={"polling_interval_s": 0.5})
+        worker.wait_for("running")
+        worker.wait_at_most(dice.uniform(0.0, 0.9))
         if not worker.is_running:
             break
         worker.kill()
         kills += 1
+    before_the_end = len(source.delivered())
     source.finish()
 
     assert kills == 20
-    source.must_hold(expected(modis_polls), least=20_000)
+    assert before_the_end > 2_000
+    source.must_hold(expected(modis_polls), least=10_000)

@@ -22,6 +22,7 @@ from wildfire_ingest import assembly
 from wildfire_ingest.clock import SystemClock
 from wildfire_ingest.config.loader import load
 from wildfire_ingest.delivery import client_config
+from wildfire_ingest.engine.crash import CrashPoints
 from wildfire_ingest.engine.events import Event, Spooled
 from wildfire_ingest.engine.recover import Permissions
 from wildfire_ingest.errors import IngestError
@@ -48,14 +49,29 @@ class Job:
     outcome: Path
     now_us: int
     simulator: str
-    mode: Literal["once", "replay", "deliver"] = "once"
+    mode: Literal["once", "replay", "forever"] = "once"
     """replay: poll on; the simulator goes to its next recording when one is spooled (T1)."""
     crash: str = ""
+    stand_still: str = ""
+    """The crash point at which it stops itself (SIGSTOP), the first time."""
     take_over: bool = False
     engine: dict[str, Any] = field(default_factory=dict)
     """Fields of EngineSettings that differ."""
     client: dict[str, int] = field(default_factory=dict)
     """Constants of client_config that differ, to shorten waits."""
+
+
+class StandStill(CrashPoints):
+    """Stops this process where CrashPoints would kill it; it goes on after SIGCONT."""
+
+    def __init__(self, point: str) -> None:
+        super().__init__(point)
+        self._passed = False
+
+    def __call__(self, name: str) -> None:
+        if name == self._name and not self._passed:
+            self._passed = True
+            os.kill(os.getpid(), signal.SIGSTOP)
 
 
 class Outcome:
@@ -93,6 +109,8 @@ def run(job: Job) -> None:
     assembly.engine_settings = lambda *args, **kwargs: dataclasses.replace(
         settings_of(*args, **kwargs), **job.engine
     )
+    if job.stand_still:
+        assembly.CrashPoints = lambda _spec: StandStill(job.stand_still)  # type: ignore[assignment,misc] - for this process only
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     outcome = Outcome(job, stop)
@@ -105,15 +123,13 @@ def run(job: Job) -> None:
             clock=ShiftedClock(job.now_us),
             environ={assembly.CRASH_VARIABLE: job.crash},
             permissions=Permissions(take_over=job.take_over),
-            continuous=job.mode == "replay",
+            continuous=job.mode != "once",
         ) as engine:
             outcome.write("running")
             match job.mode:
                 case "once":
                     summary = engine.run_once(stop)
-                case "deliver":
-                    summary = engine.deliver_pending(stop)
-                case "replay":
+                case _:
                     summary = engine.run_forever(stop)
     except IngestError as error:
         outcome.write("refused", error=type(error).__name__, message=str(error))
