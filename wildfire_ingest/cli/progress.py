@@ -17,6 +17,7 @@ from rich.text import Text
 from wildfire_ingest.cli.source_run import SourceRun
 from wildfire_ingest.clock import SECOND_US
 from wildfire_ingest.fetch import redact
+from wildfire_ingest.observe.log import OncePerOutage
 
 REFRESH_S = 0.5
 _COLUMNS = ("source", "state", "polls", "fetched", "published", "per s", "dead", "pending", "lag")
@@ -62,7 +63,8 @@ def _cells(run: SourceRun, rates: Rates, now_us: int) -> list[str]:
     found = run.so_far()
     if found is None:
         return [run.source_id, "starting", *[""] * 7]
-    state = found.ending if run.summary else found.throttle_state.lower()
+    throttle = "running" if found.throttle_state == "NORMAL" else found.throttle_state.lower()
+    state = found.ending if run.summary else throttle
     published = found.ledger.published
     return [
         run.source_id,
@@ -102,6 +104,7 @@ def logged(handler: logging.Handler, level: int) -> Iterator[None]:
     log = logging.getLogger("wildfire_ingest")
     before = log.level
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.addFilter(OncePerOutage())
     redact.install(handler)
     log.addHandler(handler)
     log.setLevel(level)

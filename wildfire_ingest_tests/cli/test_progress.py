@@ -2,6 +2,9 @@
 
 import io
 import logging
+import os
+import signal
+import threading
 from dataclasses import replace
 
 import pytest
@@ -9,6 +12,7 @@ from rich.console import Console
 
 from wildfire_ingest.cli.configuration import secrets
 from wildfire_ingest.cli.progress import ConsoleLog, Rates, logged, table
+from wildfire_ingest.cli.run import stopped_by_signals
 from wildfire_ingest.cli.source_run import SourceRun, flat
 from wildfire_ingest.config.loader import load
 from wildfire_ingest.engine.events import Silent
@@ -112,3 +116,19 @@ def test_every_secret_of_a_configuration_is_found(write_config):
     found = set(secrets(load(path, environ=environ).config))
 
     assert found == {Secret(MAP_KEY), Secret("swordfish")}
+
+
+def test_the_first_signal_asks_to_stop_and_the_second_aborts(monkeypatch, capfd):
+    codes: list[int] = []
+    stop = threading.Event()
+    monkeypatch.setattr(os, "_exit", codes.append)
+    before = signal.getsignal(signal.SIGTERM)
+
+    with stopped_by_signals(stop):
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (stop.is_set(), codes) == (True, [])
+        os.kill(os.getpid(), signal.SIGINT)
+
+    assert codes == [130]
+    assert "stays in the spool" in capfd.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
