@@ -26,6 +26,7 @@ from wildfire_ingest.errors import (
     BrokerUnavailable,
     DeliveryDenied,
     DeliveryError,
+    OutcomeUnknown,
     ProducerFenced,
     RecordRefused,
     Superseded,
@@ -197,10 +198,15 @@ class Publisher:
         view = self._reconcile(error)
         sent = self._settle(view, loads)
         if sent:
+            self._failing_since_us = None
             self._count([out for out, load in zip(outgoing, loads, strict=True) if load in sent])
         left = [load for load in loads if load not in sent]
         if isinstance(error, RecordRefused) and left:
-            self._refused(error, left)
+            try:
+                self._refused(error, left)
+            except (BrokerUnavailable, OutcomeUnknown, ProducerFenced) as again:
+                self._told(again)  # what was tried was never to be committed: only wait
+                self._reconcile(again)
         self._board.settled(self.name, sent)
 
     def _told(self, error: DeliveryError) -> None:

@@ -29,6 +29,7 @@ class Batch:
     transactional_id: str
     epoch: int
     state: Literal["open", "committed", "aborted"] = "open"
+    records: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,10 @@ class FakeKafka:
             self._failures += errors
 
     def lose_answer(self, outcome: Outcome, error: DeliveryError | None = None) -> None:
-        """The next commit is not answered; it took place, or not, or `late`: at `deliver_late`."""
+        """The next commit of records is not answered: it took place, or not, or will `late`.
+
+        A late one takes place at `deliver_late`, where its producer's id was not initialised anew.
+        """
         with self._lock:
             told = error or OutcomeUnknown("the answer to a commit was lost", code="_TIMED_OUT")
             self._outcomes.append((outcome, told))
@@ -184,6 +188,7 @@ class FakeKafka:
     def write(self, batch: Batch, topic: str, message: Message) -> None:
         """Append one record to a topic."""
         with self._lock:
+            batch.records += 1
             log = self._log(topic).entries
             log.append((replace(message, offset=len(log)), batch))
 
@@ -201,7 +206,7 @@ class FakeKafka:
         """End a transaction.  Raises what the test asked for."""
         with self._lock:
             self._check(producer)
-            if state == "committed" and self._outcomes:
+            if state == "committed" and batch.records and self._outcomes:
                 outcome, error = self._outcomes.pop(0)
                 if outcome == "late":
                     self._late.append((producer, "committed"))
