@@ -103,21 +103,9 @@ class ValueWriter:
         value = b'{"id":"%b%b%b' % (hex_id, middle, content[1:])
         return value if content != b"{}" else value[:-2] + b"}"
 
-    def write_new(
-        self,
-        hex_ids: bytes,
-        body_type: type[Body],
-        times_s: Sequence[int],
-        contents: Sequence[bytes],
-    ) -> list[bytes]:
-        """The values of many first revisions of one type: the hot path."""
-        middles = {at: self._middle(body_type, at, 0) for at in set(times_s)}
-        return [
-            b'{"id":"%b%b%b' % (hex_ids[start : start + 32], middles[at], content[1:])
-            for start, at, content in zip(
-                range(0, len(hex_ids), 32), times_s, contents, strict=True
-            )
-        ]
+    def stem(self, body_type: type[Body], observed_s: int) -> bytes:
+        """What the first revisions of one type and time share, after the id."""
+        return self._middle(body_type, observed_s, 0)
 
     def _middle(self, body_type: type[Body], observed_s: int, revision: int) -> bytes:
         return (

@@ -1,8 +1,10 @@
 """A load as bytes: the rows of one poll and one lane, packed once and sent as they are.
 
 Pure.  Payload, version 1:  `WFL1` · u32 length · header JSON · u8 topic index a row · u8 type
-index a row · u32 key length a row · u32 value length a row · keys · values.  Ids blob: one
-ID_ROW a row.  Integers little-endian, but the id's two halves, which keep their byte order.
+index a row · u16 stem index a row, where the header has stems · u32 key length a row · u32 value
+length a row · keys · values.  With stems a value is stored without its beginning, which is
+`{"id":"`, the id's digits and the stem: half of a detection.  Ids blob: one ID_ROW a row.
+Integers little-endian, but the id's two halves, which keep their byte order.
 """
 
 from __future__ import annotations
@@ -39,6 +41,17 @@ class Header(msgspec.Struct, frozen=True):
     topics: list[str]
     types: list[str]
     dead: dict[str, DeadLetter] = {}
+    stems: list[str] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Stems:
+    """Values cut in two: what they share with others, and the rest."""
+
+    stems: Sequence[bytes]
+    index: npt.NDArray[np.uint16]
+    """Each row's stem."""
+    tails: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,8 @@ class Rows:
     ids: npt.NDArray[np.void]
     """Of dtype ID_ROW."""
     dead: Mapping[int, DeadLetter]
+    cut: Stems | None = None
+    """The same values, cut; only for rows whose value begins with `{"id":"` and their id."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -76,9 +91,11 @@ def pack(lane: Lane, rows: Rows) -> Packed:
     """Rows to bytes."""
     topics, topic_index = _index(rows.topics)
     types, type_index = _index(rows.types)
-    header = msgspec.json.encode(
-        Header(len(rows), list(topics), list(types), {str(i): d for i, d in rows.dead.items()})
-    )
+    cut = rows.cut
+    values = rows.values if cut is None else cut.tails
+    stems = [] if cut is None else [stem.decode() for stem in cut.stems]
+    letters = {str(i): d for i, d in rows.dead.items()}
+    header = msgspec.json.encode(Header(len(rows), list(topics), list(types), letters, stems))
     payload = b"".join(
         (
             MAGIC,
@@ -86,10 +103,11 @@ def pack(lane: Lane, rows: Rows) -> Packed:
             header,
             topic_index,
             type_index,
+            b"" if cut is None else cut.index.astype("<u2").tobytes(),
             _lengths(rows.keys),
-            _lengths(rows.values),
+            _lengths(values),
             *rows.keys,
-            *rows.values,
+            *values,
         )
     )
     newest = int(rows.ids["observed_s"].max()) if len(rows) else 0
@@ -126,10 +144,16 @@ def unpack(lane: Lane, seq: int, sha256: bytes, ids: bytes, payload: bytes) -> O
     n = header.n
     topic_index, type_index = payload[start : start + n], payload[start + n : start + 2 * n]
     start += 2 * n
+    stem_index = np.frombuffer(payload, "<u2", n if header.stems else 0, start)
+    start += stem_index.nbytes
     lengths = np.frombuffer(payload, "<u4", 2 * n, start)
     edges = (np.cumsum(lengths, dtype=np.int64) + (start + 8 * n)).tolist()
     parts = [payload[a:b] for a, b in zip([start + 8 * n, *edges[:-1]], edges, strict=True)]
     rows = np.frombuffer(ids, ID_ROW)
+    id_texts = id_headers(rows)
+    values = parts[n:]
+    if header.stems:
+        values = _whole([s.encode() for s in header.stems], stem_index.tolist(), id_texts, values)
     type_bytes = [name.encode() for name in header.types]
     return Outgoing(
         lane=lane,
@@ -137,8 +161,8 @@ def unpack(lane: Lane, seq: int, sha256: bytes, ids: bytes, payload: bytes) -> O
         sha256=sha256,
         topics=[header.topics[i] for i in topic_index],
         keys=parts[:n],
-        values=parts[n:],
-        ids=id_headers(rows),
+        values=values,
+        ids=id_texts,
         types=[type_bytes[i] for i in type_index],
         observed_at_s=rows["observed_s"].tolist(),
         dead={int(i): d for i, d in header.dead.items()},
@@ -177,6 +201,16 @@ def digest_of(ids: bytes, payload: bytes) -> bytes:
 def chain(previous: bytes, digest: bytes) -> bytes:
     """The lane's chain with one more load: two copies of a spool that went on alone differ."""
     return hashlib.sha256(previous + digest).digest()
+
+
+def _whole(
+    stems: list[bytes], index: list[int], id_texts: list[bytes], tails: list[bytes]
+) -> list[bytes]:
+    """Values as they were before they were cut."""
+    return [
+        b'{"id":"%b%b%b' % (text[:32], stems[k], tail)
+        for text, k, tail in zip(id_texts, index, tails, strict=True)
+    ]
 
 
 def _lengths(parts: Sequence[bytes]) -> bytes:
