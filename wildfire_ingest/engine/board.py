@@ -46,6 +46,8 @@ class Board:
         self._stopped = threading.Event()
         self._offered = dict.fromkeys(Lane, 0)
         self._in_flight: dict[PublisherName, tuple[Load, ...]] = {}
+        self._leaving: set[Lane] = set()
+        """Lanes of which loads are being evicted: nothing of them is taken meanwhile."""
         self._draining = False
 
     def wake(self) -> None:
@@ -94,12 +96,14 @@ class Board:
     def _batch(self, publisher: PublisherName, lanes: Sequence[Lane]) -> Batch:
         self._refill(LANES[publisher])
         now_us = self._clock.now_us()
-        due_us = self._queue.until_due_us(lanes, now_us)
+        free = [lane for lane in lanes if lane not in self._leaving]
+        due_us = self._queue.until_due_us(free, now_us)
         if due_us is None:
-            return Batch(wait_s=None if self._draining else _IDLE_S)
+            ends = self._draining and len(free) == len(lanes)
+            return Batch(wait_s=None if ends else _IDLE_S)
         if due_us > 0 and not self._draining:
             return Batch(wait_s=due_us / SECOND_US)
-        return self._throttled(lanes, self._clock.monotonic_us())
+        return self._throttled(free, self._clock.monotonic_us())
 
     def _throttled(self, lanes: Sequence[Lane], now_us: int) -> Batch:
         """CRITICAL goes in any case; the others as much as the throttle lets through."""
@@ -161,10 +165,23 @@ class Board:
                 (load.lane, load.seq) for loads in self._in_flight.values() for load in loads
             )
 
-    def forget(self, loads: Sequence[Load]) -> None:
-        """Loads that were evicted."""
+    def withdraw(self, loads: Sequence[Load]) -> list[Load]:
+        """Those that no transaction holds; nothing of their lanes is taken until `forget`.
+
+        A later load of a lane must not go before: publishing it marks all that came earlier.
+        """
         with self._lock:
-            self._queue.drop(loads)
+            held = {(x.lane, x.seq) for taken in self._in_flight.values() for x in taken}
+            free = [load for load in loads if (load.lane, load.seq) not in held]
+            self._leaving = {load.lane for load in free}
+            return free
+
+    def forget(self, evicted: Sequence[Load]) -> None:
+        """Eviction is over: these went, the others go on as before."""
+        with self._lock:
+            self._queue.drop(evicted)
+            self._leaving = set()
+        self.wake()
 
     def _refill(self, lanes: Sequence[Lane]) -> None:
         """Offer what the spool holds beyond what was offered, while there is room."""

@@ -171,6 +171,8 @@ class Engine:
         self._board.drain()
 
     def _poll_once(self, run: _Run) -> None:
+        if self._room.may_have_to_drop():
+            run.recovered.wait()  # a single poll is not spent on a spool that must block
         if not run.stop.is_set():
             run.poll_error = self._poller.poll(run.stop)
             run.recovered.wait()

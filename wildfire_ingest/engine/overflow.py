@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wildfire_ingest.clock import SECOND_US
 from wildfire_ingest.dispatch.eviction import choose_expired, choose_victims
 from wildfire_ingest.engine.board import Board
 from wildfire_ingest.engine.events import Evicted
@@ -38,72 +39,98 @@ class Room:
 
         Raises SpoolFull where nothing may be dropped.
         """
-        limit_bytes, limit_age_s = self._settings.spool_max_bytes, self._settings.spool_max_age_s
-        if limit_bytes is None and limit_age_s is None:
-            return list(packed), Ledger()
-        if limit_age_s is not None:
-            self._expire(now_us, limit_age_s)
         kept: list[Packed] = []
         refused = Ledger()
         for p in packed:
-            if limit_bytes is None or self._fits(p, kept, limit_bytes, now_us):
+            if self._is_young_enough(p, now_us) and self._fits(p, kept, now_us):
                 kept.append(p)
             else:
                 refused = refused.plus(Ledger(evicted=p.n))
         return kept, refused
 
-    def _fits(self, p: Packed, kept: Sequence[Packed], limit: int, now_us: int) -> bool:
-        waiting = sum(size for _, size in self._spool.pending_totals().values())
-        need = waiting + sum(len(k.payload) for k in kept) + len(p.payload) - limit
-        if need <= 0:
-            return True
-        incoming = Load(p.lane, _MANY, p.n, len(p.payload), p.topics, now_us, p.dead)
-        victims = choose_victims(
-            self._candidates(),
-            need_bytes=need,
-            incoming=incoming,
-            strategy=self._settings.queue.overflow,
-            allow_drop_critical=self._settings.queue.allow_drop_critical,
-        )
-        reason = f"spool_max_bytes {limit} reached"
-        if victims.block:
-            raise SpoolFull(
-                f"{reason}, {need} bytes too many and nothing may be dropped "
-                f"(queue_overflow_strategy {self._settings.queue.overflow}): polling waits"
-            )
-        self._evict([load for load in victims.evict if load is not incoming], reason, now_us)
-        if victims.refuse_incoming:
-            self._keep_apart(incoming, p.ids, p.payload, reason, now_us)
-        return not victims.refuse_incoming
+    def may_have_to_drop(self) -> bool:
+        """Whether a limit is set and something waits that it could hit."""
+        limits = (self._settings.spool_max_bytes, self._settings.spool_max_age_s)
+        return any(limit is not None for limit in limits) and bool(self._spool.pending_totals())
 
-    def _expire(self, now_us: int, limit_age_s: float) -> None:
+    def _fits(self, p: Packed, kept: Sequence[Packed], now_us: int) -> bool:
+        limit = self._settings.spool_max_bytes
+        if limit is None:
+            return True
+        reason = f"spool_max_bytes {limit} reached"
+        coming = sum(len(k.payload) for k in kept) + len(p.payload)
+        while True:
+            waiting = sum(size for _, size in self._spool.pending_totals().values())
+            if waiting + coming <= limit:
+                return True
+            self._require_recovery(reason)
+            incoming = _as_load(p, now_us)
+            victims = choose_victims(
+                self._candidates(),
+                need_bytes=waiting + coming - limit,
+                incoming=incoming,
+                strategy=self._settings.queue.overflow,
+                allow_drop_critical=self._settings.queue.allow_drop_critical,
+            )
+            if victims.block:
+                raise SpoolFull(
+                    f"{reason}, {waiting + coming - limit} bytes too many and nothing may be "
+                    f"dropped (queue_overflow_strategy {self._settings.queue.overflow}): "
+                    "polling waits"
+                )
+            self._evict(victims.evict, reason, now_us)
+            if victims.refuse_incoming:
+                self._keep_apart(incoming, p.ids, p.payload, reason, now_us)
+                return False
+
+    def _is_young_enough(self, p: Packed, now_us: int) -> bool:
+        """The age limit: what waits too long goes, or what comes is refused as long as it waits."""
+        limit_s = self._settings.spool_max_age_s
+        if limit_s is None or not self.recovered:
+            return True
+        reason = f"older than spool_max_age_seconds {limit_s:.0f}"
         victims = choose_expired(
             self._candidates(),
-            created_before_us=now_us - int(limit_age_s * 1e6),
+            created_before_us=now_us - int(limit_s * SECOND_US),
             strategy=self._settings.queue.overflow,
+            incoming_lane=p.lane,
             allow_drop_critical=self._settings.queue.allow_drop_critical,
         )
-        reason = f"older than spool_max_age_seconds {limit_age_s:.0f}"
         if victims.block:
             raise SpoolFull(f"what waits is {reason}: polling waits until it is delivered")
-        self._evict(list(victims.evict), reason, now_us)
+        self._evict(victims.evict, reason, now_us)
+        if victims.refuse_incoming:
+            reason = f"what waits is {reason}"
+            self._keep_apart(_as_load(p, now_us), p.ids, p.payload, reason, now_us)
+        return not victims.refuse_incoming
+
+    def _require_recovery(self, reason: str) -> None:
+        if not self.recovered:
+            raise SpoolFull(
+                f"{reason}, and what waits may be in Kafka already: polling waits until that "
+                "is known"
+            )
 
     def _candidates(self) -> list[Load]:
-        if not self.recovered:
-            return []
         held = self._board.in_flight()
         loads = [load for lane in Lane for load in self._spool.pending(lane, 0, _MANY)]
         return [load for load in loads if (load.lane, load.seq) not in held]
 
     def _evict(self, loads: Sequence[Load], reason: str, now_us: int) -> None:
-        if not loads:
+        """Archive, then give up; not what a publisher has taken since it was chosen."""
+        leaving = self._board.withdraw(loads)
+        if not leaving:
             return
-        for load in loads:
-            ids, payload = self._spool.raw(load)
-            self._keep_apart(load, ids, payload, reason, now_us)
-        self._crash("overflow.after_archive")
-        self._spool.evict(loads, reason, now_us)
-        self._board.forget(loads)
+        gone: list[Load] = []
+        try:
+            for load in leaving:
+                ids, payload = self._spool.raw(load)
+                self._keep_apart(load, ids, payload, reason, now_us)
+            self._crash("overflow.after_archive")
+            self._spool.evict(leaving, reason, now_us)
+            gone = leaving
+        finally:
+            self._board.forget(gone)
 
     def _keep_apart(self, load: Load, ids: bytes, payload: bytes, reason: str, now_us: int) -> None:
         source_id = self._settings.source_id
@@ -119,3 +146,7 @@ class Room:
         self._observer.emit(
             Evicted(source_id=source_id, lane=load.lane, records=load.records, reason=reason)
         )
+
+
+def _as_load(p: Packed, now_us: int) -> Load:
+    return Load(p.lane, _MANY, p.n, len(p.payload), p.topics, now_us, p.dead)

@@ -63,7 +63,7 @@ def test_a_commit_without_an_answer_is_decided_by_reading(bench: Bench, outcome:
 
 def test_many_lost_answers_in_a_row_end_well(bench: Bench) -> None:
     for outcome in ("late", "aborted", "late", "committed"):
-        bench.kafka.lose_answer(outcome)  # type: ignore[arg-type]
+        bench.kafka.lose_answer(outcome)
 
     assert bench.run_once().ending == "done"
     bench.kafka.deliver_late()
