@@ -76,6 +76,10 @@ class KafkaSink:
 
     def inspect(self, start: int, stop: threading.Event | None = None) -> OffsetsView:
         """R3, first half: fence everyone else, then read what is committed."""
+        if not self.reachable():  # initialising would wait 15 s for the same answer
+            raise BrokerUnavailable(
+                f"no answer from {self.settings.bootstrap_servers}", code="_ALL_BROKERS_DOWN"
+            )
         self._over.clear()
         for publisher in PUBLISHERS:
             self._pools[publisher].init_all()

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from wildfire_ingest.clock import SECOND_US
 from wildfire_ingest.engine.board import Board
+from wildfire_ingest.engine.events import Degraded
 from wildfire_ingest.engine.parts import Parts
 from wildfire_ingest.engine.publish import Undelivered
 from wildfire_ingest.engine.settings import EngineSettings
@@ -28,6 +29,7 @@ class Care:
         self._spool = parts.spool
         self._sink = parts.sink
         self._lag = parts.lag
+        self._observer = parts.observer
         self._clock = parts.clock
         self._board = board
         self._ended = threading.Event()
@@ -43,12 +45,17 @@ class Care:
         """
         started_us = self._clock.monotonic_us()
         limit = self._settings.give_up_after_s
+        said = ""
         while True:
             try:
                 return attempt()
             except (Superseded, DeliveryDenied):
                 raise
             except DeliveryError as error:
+                if error.code != said:
+                    said = error.code
+                    reason = f"waiting for the broker: {error}"
+                    self._observer.emit(Degraded(source_id=self._settings.source_id, reason=reason))
                 waited_s = (self._clock.monotonic_us() - started_us) / SECOND_US
                 if limit is not None and waited_s > limit:
                     n = sum(n for n, _ in self._spool.pending_totals().values())
