@@ -51,9 +51,9 @@ class Demo:
             raise BrokerNotStarted(missing)
         self._screen = screen
         self._stack = ExitStack()
+        self._broker: Broker = brokers.broker_named(choice, folder.absolute() / "broker")
         self._folder = DemoFolder(folder)
         self._stack.callback(self._folder.close)
-        self._broker: Broker = brokers.broker_named(choice, self._folder.path / "broker")
         self._is_ours = choice in {brokers.EMBEDDED, brokers.KAFKA}
         start_us = SystemClock().now_us()
         self._sites = {name: FirmsSimulator(WORLD, start_us) for name in PARAMS}
