@@ -7,14 +7,12 @@ reports and refuses to commit when one failed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from wildfire_ingest.delivery.dead_letters import Headers
-from wildfire_ingest.delivery.envelope import headers_of
+from wildfire_ingest.delivery.hand_over import hand_over
 from wildfire_ingest.delivery.kafka_errors import classify
 from wildfire_ingest.delivery.offsets import offset_key
 from wildfire_ingest.delivery.producers import Prepared
@@ -24,8 +22,6 @@ from wildfire_ingest.offset import Claim, OffsetRecord, partition_of
 from wildfire_ingest.record import Lane, Outgoing
 
 COMMIT_TIMEOUT_S = 20.0
-_SERVE_EVERY = 1024
-_QUEUE_FULL_WAIT_S = 0.05
 CrashPoint = Callable[[str], None]
 
 
@@ -90,7 +86,8 @@ class Transaction:
         try:
             self._producer.begin_transaction()
             self.produce(load, frozenset(rows))
-            while len(self._producer):
+            # After a failure librdkafka holds the others back: they would never leave.
+            while len(self._producer) and self._failed is None:
                 self._producer.poll(0.1)
             self._producer.abort_transaction(COMMIT_TIMEOUT_S)
         except (KafkaException, SystemError) as error:
@@ -107,8 +104,8 @@ class Transaction:
 
     def produce(self, load: Outgoing, only: frozenset[int] | None = None) -> None:
         """Hand a load's rows (or only some) to librdkafka."""
-        headers = headers_of(load, self._source_id, self._settings.envelope)
-        hand_over(self._producer, load, headers, self._row_report, only)
+        how = (self._source_id, self._settings.envelope, self._row_report, only)
+        hand_over(self._producer, load, *how)
 
     def _produce_offsets(self, offsets: Mapping[Lane, OffsetRecord]) -> None:
         for lane, record in sorted(offsets.items()):
@@ -145,28 +142,3 @@ class Transaction:
                 return cause
         return ours
 
-
-def hand_over(
-    producer: Producer,
-    load: Outgoing,
-    headers: Iterable[Headers],
-    report: Callable[[KafkaError | None, Message], None] | None,
-    only: frozenset[int] | None = None,
-) -> None:
-    """Hand a load's rows (or only some) to librdkafka; a full local queue is waited for."""
-    produce = producer.produce
-    if report is not None:
-        produce = partial(produce, on_delivery=report)
-    rows = zip(load.topics, load.keys, load.values, headers, strict=True)
-    for row, (topic, key, value, header) in enumerate(rows):
-        if only is not None and row not in only:
-            continue
-        while True:
-            try:
-                produce(topic, value, key, headers=header)
-            except BufferError:
-                producer.poll(_QUEUE_FULL_WAIT_S)
-                continue
-            break
-        if not row % _SERVE_EVERY:
-            producer.poll(0)

@@ -28,14 +28,11 @@ _NAMES = {"N": "S-NPP", "1": "NOAA-20", "N20": "NOAA-20", "T": "Terra", "A": "Aq
 _WORDS = {"l": "low", "n": "nominal", "h": "high"}
 
 
-def row(number: int, *, brightness: str = "310.5", day: str = "2022-04-04", extra: str = "") -> str:
+def row(number: int, *, brightness: str = "310.5", day: str = "2022-04-04") -> str:
     """One MODIS detection; its place and minute follow from its number, its lane too."""
     confidence = list(LANES.values())[number % 3]
     latitude, minute = f"{30 + number / 1000:.3f}", f"{number % 24 * 100 + number % 60}"
-    return (
-        f"{latitude},-120.5,{brightness},1,1,{day},{minute},T,{confidence},6.1NRT{extra},290.1,"
-        "12.5,D"
-    )
+    return f"{latitude},-120.5,{brightness},1,1,{day},{minute},T,{confidence},6.1NRT,290.1,12.5,D"
 
 
 def answer(*rows: str) -> bytes:

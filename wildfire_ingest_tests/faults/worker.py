@@ -62,16 +62,17 @@ class Job:
 
 
 class StandStill(CrashPoints):
-    """Stops this process where CrashPoints would kill it; it goes on after SIGCONT."""
+    """Also stops this process at a point; it goes on after SIGCONT."""
 
-    def __init__(self, point: str) -> None:
-        super().__init__(point)
-        self._passed = False
+    def __init__(self, point: str, crash: str) -> None:
+        super().__init__(crash)
+        self._point = point
 
     def __call__(self, name: str) -> None:
-        if name == self._name and not self._passed:
-            self._passed = True
+        if name == self._point:
+            self._point = ""
             os.kill(os.getpid(), signal.SIGSTOP)
+        super().__call__(name)
 
 
 class Outcome:
@@ -110,7 +111,7 @@ def run(job: Job) -> None:
         settings_of(*args, **kwargs), **job.engine
     )
     if job.stand_still:
-        assembly.CrashPoints = lambda _spec: StandStill(job.stand_still)  # type: ignore[assignment,misc] - for this process only
+        assembly.CrashPoints = lambda _spec: StandStill(job.stand_still, job.crash)  # type: ignore[assignment,misc] - for this process only
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     outcome = Outcome(job, stop)
