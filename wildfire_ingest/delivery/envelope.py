@@ -1,6 +1,7 @@
 """Which headers a record carries.
 
 Pure.  `plain`: `id` (id.revision) and `type`; everything else stands in the value.
+`bare`: none (hand_over.py); the value says all of it, and sending costs half.
 `cloudevents`: the CloudEvents 1.0.2 Kafka binding, binary mode.
 """
 

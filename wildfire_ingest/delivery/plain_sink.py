@@ -16,12 +16,12 @@ from confluent_kafka.admin import AdminClient
 
 from wildfire_ingest.clock import Clock
 from wildfire_ingest.delivery import client_config
-from wildfire_ingest.delivery.envelope import headers_of
+from wildfire_ingest.delivery.hand_over import hand_over
 from wildfire_ingest.delivery.kafka_errors import classify, mapped
 from wildfire_ingest.delivery.offsets import OffsetsPartition, claim_key, offset_key
 from wildfire_ingest.delivery.settings import KafkaSettings
 from wildfire_ingest.delivery.tails import committed_since
-from wildfire_ingest.delivery.transaction import CrashPoint, hand_over
+from wildfire_ingest.delivery.transaction import CrashPoint
 from wildfire_ingest.errors import BrokerUnavailable, RecordRefused
 from wildfire_ingest.offset import Claim, OffsetRecord, OffsetsView, PublisherName, partition_of
 from wildfire_ingest.record import Lane, Outgoing
@@ -114,9 +114,8 @@ class PlainSink:
         producer, batch = self._producer(publisher), _Batch()
         self._crash("txn.after_begin")
         for load in loads:
-            headers = headers_of(load, self._source_id, self.settings.envelope)
             with mapped("producing"):
-                hand_over(producer, load, headers, batch.report)
+                hand_over(producer, load, self._source_id, self.settings.envelope, batch.report)
         self._settle(publisher, batch, "waiting for acknowledgements")
         self._crash("txn.before_commit")
         placed = _Batch()
@@ -139,10 +138,10 @@ class PlainSink:
         duplicates that at_least_once allows.
         """
         producer, batch = self._producer(publisher), _Batch()
-        headers = headers_of(load, self._source_id, self.settings.envelope)
         try:
             with mapped("trying a record"):
-                hand_over(producer, load, headers, batch.report, frozenset(rows))
+                how = (self._source_id, self.settings.envelope, batch.report, rows)
+                hand_over(producer, load, *how)
             self._settle(publisher, batch, "trying a record")
         except RecordRefused:
             return False

@@ -9,7 +9,7 @@ from typing import Literal
 from wildfire_ingest.exchange import Secret
 
 Delivery = Literal["exactly_once", "at_least_once"]
-Envelope = Literal["plain", "cloudevents"]
+Envelope = Literal["plain", "bare", "cloudevents"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

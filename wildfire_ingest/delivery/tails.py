@@ -6,6 +6,7 @@ until every partition's last stable offset has passed it: deciding earlier would
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -17,6 +18,9 @@ from wildfire_ingest.delivery.settings import KafkaSettings
 from wildfire_ingest.errors import BrokerUnavailable
 
 _QUERY_S = 10.0
+_HEAD_BYTES = 1024
+_ID = re.compile(rb'\{"id":"([0-9a-f]{32})".*?"revision":(\d+)')
+"""A value of ours says it itself, whatever the envelope."""
 
 
 def committed_since(
@@ -25,7 +29,7 @@ def committed_since(
     since_ms: int,
     stop: threading.Event | None = None,
 ) -> Iterator[tuple[bytes, bytes]]:
-    """(`id` header, value) of every committed record of `topics` written since then."""
+    """(`<id>.<revision>`, value) of every committed record of `topics` written since then."""
     ends = Consumer(client_config.reader(settings, committed=False))
     reader = Consumer(client_config.reader(settings, committed=True))
     try:
@@ -60,9 +64,9 @@ def _read(
         error = message.error()
         if error is None:
             value = message.value()
-            record_id = dict(message.headers() or []).get("id")
-            if isinstance(value, bytes) and isinstance(record_id, bytes):
-                yield record_id, value
+            found = _ID.match(value[:_HEAD_BYTES]) if isinstance(value, bytes) else None
+            if isinstance(value, bytes) and found is not None:
+                yield b"%b.%b" % found.groups(), value
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's public name
             place_key = (message.topic() or "", message.partition() or 0)
             if (message.offset() or 0) >= left.get(place_key, 0):

@@ -62,6 +62,7 @@ class Transaction:
                     self._crash("txn.half_produced")
             self._produce_offsets(offsets)
             self._crash("txn.before_commit")
+            self._await_reports()
             self._producer.commit_transaction(COMMIT_TIMEOUT_S)
         except (KafkaException, SystemError) as error:
             raise self._told(error, "committing a transaction") from error
@@ -86,9 +87,7 @@ class Transaction:
         try:
             self._producer.begin_transaction()
             self.produce(load, frozenset(rows))
-            # After a failure librdkafka holds the others back: they would never leave.
-            while len(self._producer) and self._failed is None:
-                self._producer.poll(0.1)
+            self._await_reports()
             self._producer.abort_transaction(COMMIT_TIMEOUT_S)
         except (KafkaException, SystemError) as error:
             told = self._told(error, "trying a record")
@@ -101,6 +100,17 @@ class Transaction:
         if isinstance(told, RecordRefused):
             return False
         raise told
+
+    def _await_reports(self) -> None:
+        """Until all is acknowledged or the first failure is known, where records are asked for.
+
+        After a failure librdkafka holds the others back until their time-out: commit and a
+        patient poll would wait for that.
+        """
+        while self._row_report is not None and len(self._producer) and self._failed is None:
+            self._producer.poll(0.1)
+        if self._failed is not None:
+            raise KafkaException(self._failed)
 
     def produce(self, load: Outgoing, only: frozenset[int] | None = None) -> None:
         """Hand a load's rows (or only some) to librdkafka."""
@@ -141,4 +151,3 @@ class Transaction:
             if isinstance(cause, RecordRefused) or ours.code in {"_INCONSISTENT", "_STATE"}:
                 return cause
         return ours
-

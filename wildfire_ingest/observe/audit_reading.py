@@ -18,6 +18,7 @@ from wildfire_ingest.observe.committed import QUERY_S, Place, Span, committed, h
 from wildfire_ingest.observe.spool_view import SpoolView, owner_of, view
 from wildfire_ingest.offset import OffsetsView
 
+_ID = re.compile(rb'\{"id":"([0-9a-f]{32})".*?"revision":(\d+)')
 _SOURCE = re.compile(rb'"source_id":"([^"\\]*)"')
 _HEAD_BYTES = 512
 """The envelope stands before the body's fields."""
@@ -60,10 +61,16 @@ def holdings(
         is_dead = message.topic() == dlq_topic
         mine = held.get(_source_of(message, is_dead=is_dead))
         if mine is not None:
-            record_id = header(message, "id", "ce_id").encode()
+            record_id = header(message, "id", "ce_id").encode() or _id_of(message)
             mine.ids[record_id] = mine.ids.get(record_id, 0) + 1
             mine.dead += is_dead
     return held
+
+
+def _id_of(message: Message) -> bytes:
+    """Out of the value: a bare record has no headers."""
+    found = _ID.search((message.value() or b"")[:_HEAD_BYTES])
+    return b"%b.%b" % found.groups() if found else b""
 
 
 def _source_of(message: Message, *, is_dead: bool) -> str:
