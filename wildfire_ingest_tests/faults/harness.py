@@ -34,7 +34,7 @@ from wildfire_ingest.simulator.replay import ReplaySite
 from wildfire_ingest.simulator.server import SimulatorServer
 from wildfire_ingest_tests.faults import worker
 from wildfire_ingest_tests.faults.fires import NOW_S, Expected, natural_of, said_of
-from wildfire_ingest_tests.faults.worker import Job, ShiftedClock
+from wildfire_ingest_tests.faults.worker import Job, Mode, ShiftedClock
 from wildfire_ingest_tests.judge import Seen, read_committed
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -189,7 +189,7 @@ class Stream:
 
     # running
 
-    def work(self, mode: str = "once", config: Path | None = None, **changes: Any) -> Worker:
+    def work(self, mode: Mode = "once", config: Path | None = None, **changes: Any) -> Worker:
         """Start a process; `wait()` for it."""
         engine = {"polling_interval_s": 0.02, **changes.pop("engine", {})}
         job = Job(
@@ -198,7 +198,7 @@ class Stream:
             outcome=self.folder / "outcome.jsonl",
             now_us=self.now_us,
             simulator=self.base_url,
-            mode=mode,  # type: ignore[arg-type] - the test's word
+            mode=mode,
             engine=engine,
             **changes,
         )

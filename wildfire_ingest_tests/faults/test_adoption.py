@@ -52,7 +52,7 @@ def test_a_spool_restored_from_an_older_copy_is_no_spool_to_go_on_with(stream):
     shutil.rmtree(source.state)
     shutil.copytree(source.folder / "older", source.state)
 
-    adopted, said = _go_on(source)
+    adopted, _ = _go_on(source)
 
     assert adopted
     source.must_hold(expected(six_polls()), least=480)

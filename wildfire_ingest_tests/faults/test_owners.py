@@ -6,13 +6,20 @@ import threading
 import pytest
 from confluent_kafka import Producer
 
-from wildfire_ingest.assembly import build_sink
+from wildfire_ingest.assembly import owner_name
 from wildfire_ingest.clock import SystemClock
+from wildfire_ingest.config import build
+from wildfire_ingest.delivery.sink import KafkaSink
 from wildfire_ingest.errors import Superseded
 from wildfire_ingest.offset import partition_of
 from wildfire_ingest_tests.faults.fires import expected, six_polls
 
 pytestmark = pytest.mark.kafka
+
+
+def _sink(source):
+    settings = build.kafka_settings(source.loaded)
+    return KafkaSink(settings, source.source_id, owner_name(), SystemClock())
 
 
 def _other_host(source):
@@ -80,7 +87,7 @@ def test_of_ten_launches_at_once_one_runs_and_the_others_say_that_it_is_running(
 def test_a_claim_that_was_aborted_ends_nobody(stream):
     """The other owner died before its claim was committed."""
     source = stream()
-    sink = build_sink(source.loaded, source.source_id, SystemClock(), lambda _name: None)
+    sink = _sink(source)
     sink.claim(sink.inspect(0).epoch + 1)
     _claim_and_abort(source, b'{"owner":"dead","epoch":99}')
 
@@ -103,9 +110,9 @@ def _claim_and_abort(source, claim):
 def test_no_producer_is_used_before_its_look_at_the_claims(stream, monkeypatch):
     """Else an idle owner that initialises its id after a takeover's claim could still publish."""
     source = stream()
-    first = build_sink(source.loaded, source.source_id, SystemClock(), lambda _name: None)
+    first = _sink(source)
     first.claim(first.inspect(0).epoch + 1)
-    second = build_sink(source.loaded, source.source_id, SystemClock(), lambda _name: None)
+    second = _sink(source)
     second.claim(second.inspect(0).epoch + 1)
     look, peek = threading.Event(), first._partition.peek
     monkeypatch.setattr(first._partition, "peek", lambda: (look.wait(20), peek())[1])

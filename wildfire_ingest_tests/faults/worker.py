@@ -15,6 +15,7 @@ import threading
 import time
 import urllib.request
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,7 @@ from wildfire_ingest.engine.recover import Permissions
 from wildfire_ingest.errors import IngestError
 
 PR_SET_PDEATHSIG = 1
+Mode = Literal["once", "replay", "forever"]
 
 
 class ShiftedClock(SystemClock):
@@ -49,7 +51,7 @@ class Job:
     outcome: Path
     now_us: int
     simulator: str
-    mode: Literal["once", "replay", "forever"] = "once"
+    mode: Mode = "once"
     """replay: poll on; the simulator goes to its next recording when one is spooled (T1)."""
     crash: str = ""
     stand_still: str = ""
@@ -111,7 +113,7 @@ def run(job: Job) -> None:
         settings_of(*args, **kwargs), **job.engine
     )
     if job.stand_still:
-        assembly.CrashPoints = lambda _spec: StandStill(job.stand_still, job.crash)  # type: ignore[assignment,misc] - for this process only
+        assembly.CrashPoints = partial(StandStill, job.stand_still)  # type: ignore[assignment,misc]
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     outcome = Outcome(job, stop)
