@@ -150,6 +150,10 @@ class LoadQueue:
             return 0
         return max(0, int(self._settings.batch_timeout_s * SECOND_US) - waited_us)
 
+    def waits(self, lane: Lane) -> bool:
+        """Whether the lane holds a load."""
+        return bool(self._lanes[lane])
+
     def counts(self) -> QueueCounts:
         """A snapshot of the counters."""
         critical, high, normal, low = self._sizes

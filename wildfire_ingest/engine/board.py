@@ -106,18 +106,32 @@ class Board:
         return self._throttled(free, self._clock.monotonic_us())
 
     def _throttled(self, lanes: Sequence[Lane], now_us: int) -> Batch:
-        """CRITICAL goes in any case; the others as much as the throttle lets through."""
-        if Lane.CRITICAL in lanes and (loads := self._queue.take((Lane.CRITICAL,))):
+        """CRITICAL goes in any case, and alone: its transaction is small and soon committed.
+
+        Of the others those go whose consumers keep up.
+        """
+        if Lane.CRITICAL in lanes and (urgent := self._queue.take((Lane.CRITICAL,))):
+            return Batch(tuple(urgent))
+        limits: dict[Lane, int] = {}
+        until_us: list[int] = []
+        for lane in lanes:
+            if not self._queue.waits(lane):
+                continue
+            verdict = throttle.decide(
+                self._settings.throttle, self._throttle, lane=lane, now_us=now_us
+            )
+            if isinstance(verdict, Pause):
+                until_us.append(verdict.until_us)
+            else:
+                limits[lane] = verdict.at_most
+        if limits:
+            at_most = min(*limits.values(), self._settings.bulk_max_records)
+            loads = self._queue.take(
+                tuple(limits), max_records=at_most, max_bytes=self._settings.bulk_max_bytes
+            )
             return Batch(tuple(loads))
-        rest = [lane for lane in lanes if lane is not Lane.CRITICAL]
-        verdict = throttle.decide(
-            self._settings.throttle, self._throttle, lane=rest[0], now_us=now_us
-        )
-        if isinstance(verdict, Pause):
-            return Batch(wait_s=max(0.001, (verdict.until_us - now_us) / SECOND_US), throttled=True)
-        at_most = min(verdict.at_most, self._settings.bulk_max_records)
-        loads = self._queue.take(rest, max_records=at_most, max_bytes=self._settings.bulk_max_bytes)
-        return Batch(tuple(loads))
+        wait_s = max(0.001, (min(until_us) - now_us) / SECOND_US)
+        return Batch(wait_s=wait_s, throttled=True)
 
     def settled(self, publisher: PublisherName, sent: Sequence[Load]) -> None:
         """A publisher is done with its batch: these went out, the rest comes back."""

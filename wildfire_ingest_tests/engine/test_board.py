@@ -157,3 +157,20 @@ def test_news_ends_a_wait_at_once(spool: Spool) -> None:
     waiting.join(10)
 
     assert [seqs(batch) for batch in found] == [[(Lane.CRITICAL, 1)]]
+
+
+def test_a_lane_whose_consumers_are_behind_does_not_hold_back_the_other(
+    spool: Spool, clock: FakeClock
+) -> None:
+    put(spool, clock, Lane.NORMAL, Lane.LOW, n=10)
+    board = board_of(spool, clock, consumer_groups={"t": ("g",)}, max_send_rate=0)
+    board.observe_lag(Lane.NORMAL, 10_000)
+    first = board.next_batch("bulk")
+    board.settled("bulk", first.loads)
+    put(spool, clock, Lane.NORMAL, Lane.LOW, n=10)
+
+    held = board.next_batch("bulk", (Lane.NORMAL,))
+    free = board.next_batch("bulk")
+
+    assert held.throttled
+    assert {load.lane for load in free.loads} == {Lane.LOW}
