@@ -7,6 +7,7 @@ compared with what was served; so no row is on its way when they are counted.  T
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,7 +38,14 @@ FIRST_WAIT_S = 180.0
 SETTLE_WAIT_S = 150.0
 """How long the last runs may take to end: a run gives up on a broker after 120 s."""
 LOOK_EVERY_S = 2.0
-WORLD = WorldSettings(rows_per_minute=600.0, keep_s=3600, revised_share=0.05)
+WORLD = WorldSettings(
+    rows_per_minute=600.0,
+    keep_s=3600,
+    granule_s=20,
+    publish_after_s=(2, 10),
+    reprocess_after_s=(60, 150),
+    revised_share=0.05,
+)
 """About 6 new rows a second for the two products, and as many again that replace them."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -59,6 +67,7 @@ class Demo:
         self._sites = {name: FirmsSimulator(WORLD, start_us) for name in PARAMS}
         self._dagster = DagsterDev(self._folder.path, self._folder.environment())
         self._schedules: list[str] = []
+        self._pause = threading.Event()  # never set: only a wait that Ctrl-C can end
         self._last_look_s = 0.0
         self._runs: list[Run] = []
 
@@ -125,7 +134,8 @@ class Demo:
         """
         began_s, first_s = time.monotonic(), None
         while first_s is None or seconds is None or time.monotonic() - first_s < seconds:
-            self._reader.read(0.5)
+            self._reader.catch_up()
+            self._pause.wait(LOOK_EVERY_S / 2)
             now_s = time.monotonic()
             if now_s - self._last_look_s >= LOOK_EVERY_S:
                 self._look(now_s)
@@ -187,7 +197,8 @@ class Demo:
             if time.monotonic() > deadline:
                 raise DemoFailed(f"runs have not ended within {SETTLE_WAIT_S:.0f} s")
             quiet = 0 if self._dagster.runs(UNFINISHED) else quiet + 1
-            self._reader.read(1.0)
+            self._pause.wait(1.0)
+        self._reader.catch_up()
         self._look(time.monotonic())
         self._dagster.stop()
         environment = self._folder.environment()
@@ -257,7 +268,8 @@ def run_demo(choice: str, seconds: float | None, screen: Screen | None = None) -
 def _shown(demo: Demo, seconds: float | None, screen: Screen) -> bool:
     try:
         demo.start()
-        screen.say("Ctrl-C ends it." if seconds is None else f"Ends by itself in {seconds:.0f} s.")
+        by_itself = f"Ends by itself, {seconds or 0:.0f} s after the first materialization."
+        screen.say("Ctrl-C ends it." if seconds is None else by_itself)
         demo.watch(seconds)
     except KeyboardInterrupt:
         if seconds is None:

@@ -20,6 +20,7 @@ from wildfire_ingest.simulator.demo_folder import READER_GROUP, DemoFailed
 CONNECTOR_HEADER = "__connect.errors.connector.name"
 MAX_MESSAGES = 5_000
 METADATA_S = 15.0
+CATCH_UP_S = 1.0
 READ_WAIT_S = 60.0
 
 
@@ -67,7 +68,7 @@ class TopicReader:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "auto.offset.reset": "error",
-                "fetch.wait.max.ms": 500 if commits else 50,
+                "fetch.wait.max.ms": 50,
                 "log_level": 0,
                 # The embedded broker answers a fetch with its whole log.
                 "receive.message.max.bytes": 1_000_000_000,
@@ -77,11 +78,36 @@ class TopicReader:
         self._unread = {(one.topic, one.partition) for one in self._partitions}
         self._consumer.assign(self._partitions)
 
-    def read(self, wait_s: float) -> int:
-        """Take what is there, waiting so long for the first; how many records it was."""
-        messages = self._consumer.consume(MAX_MESSAGES, timeout=wait_s)
+    def catch_up(self) -> None:
+        """Take what is there now.
+
+        Paused in between: the embedded broker answers an empty fetch at once, and a consumer that
+        always asks keeps both busy.
+        """
+        self._unread = {(one.topic, one.partition) for one in self._partitions}
+        self._consumer.resume(self._partitions)
+        deadline = time.monotonic() + CATCH_UP_S
         count = 0
-        for message in messages:
+        while self._unread and time.monotonic() < deadline:
+            count += self._read()
+        self._consumer.pause(self._partitions)
+        if count and self._commits:
+            with contextlib.suppress(KafkaException):
+                self._consumer.commit(asynchronous=True)
+
+    def read_to_end(self) -> dict[str, Found]:
+        """All that is committed.  Raises DemoFailed where the ends are not reached in time."""
+        deadline = time.monotonic() + READ_WAIT_S
+        while self._unread:
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"Kafka could not be read to its end in {READ_WAIT_S:.0f} s")
+            self._read()
+        return self.found
+
+    def _read(self) -> int:
+        """One batch; how many records it had."""
+        count = 0
+        for message in self._consumer.consume(MAX_MESSAGES, timeout=0.05):
             error = message.error()
             place = (message.topic() or "", message.partition() or 0)
             if error is None:
@@ -91,19 +117,7 @@ class TopicReader:
                 self._note(message.topic(), message.value(), headers)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - no public name
                 self._unread.discard(place)
-        if count and self._commits:
-            with contextlib.suppress(KafkaException):
-                self._consumer.commit(asynchronous=True)
         return count
-
-    def read_to_end(self) -> dict[str, Found]:
-        """All that is committed.  Raises DemoFailed where the ends are not reached in time."""
-        deadline = time.monotonic() + READ_WAIT_S
-        while self._unread:
-            if time.monotonic() > deadline:
-                raise DemoFailed(f"Kafka could not be read to its end in {READ_WAIT_S:.0f} s")
-            self.read(0.1)
-        return self.found
 
     def close(self) -> None:
         self._consumer.close()

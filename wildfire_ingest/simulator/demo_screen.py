@@ -59,9 +59,10 @@ class Screen:
 
     def show_verdict(self, comparisons: Iterable[Comparison]) -> None:
         """The summary at the end."""
-        table = Table(
-            "source", "rows served", "ids in Kafka", "changes", "revisions", "twice", "dead letters"
-        )
+        table = Table()
+        table.add_column("source", no_wrap=True)
+        for name in ("rows served", "ids in Kafka", "changes", "revisions", "twice", "dead"):
+            table.add_column(name, justify="right")
         for one in comparisons:
             numbers = (
                 *(one.served_rows, one.distinct_ids, one.served_changes, one.revisions),

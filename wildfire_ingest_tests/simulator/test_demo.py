@@ -80,7 +80,7 @@ def test_the_comparison_takes_what_was_served_from_the_simulator():
     found.note("0", 1)
     found.note("0", 2)
 
-    assert comparison("firms", Site(), found) == GOOD
+    assert comparison("firms", site, found) == GOOD
 
 
 def test_the_demos_configuration_is_valid_and_has_no_warning(tmp_path):
