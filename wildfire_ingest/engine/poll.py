@@ -59,6 +59,7 @@ class Poller:
         try:
             self._take_in(polled)
         except SpoolFull as error:
+            self._fetcher.abandoned()
             return self._failed(error, None)
         return None
 
@@ -84,7 +85,7 @@ class Poller:
             request = next(asking)
             while True:
                 try:
-                    answer = self._fetcher.fetch(request, stop=stop)
+                    answer = self._fetcher.fetch(request, stop=stop, take_look=True)
                 except FetchError as error:
                     request = asking.throw(error)
                     continue

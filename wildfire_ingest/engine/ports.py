@@ -60,12 +60,21 @@ class Fetcher(Protocol):
         """The rows of every answer handed over until now are durable."""
         ...
 
+    def abandoned(self) -> None:
+        """The poll ended before its rows were durable."""
+        ...
+
     def refused(self, request: Request, error: FetchError) -> None:
         """The source found that an answer was none."""
         ...
 
-    def fetch(self, request: Request, *, stop: threading.Event | None = None) -> Answer:
-        """One request, its retries inside its deadline.  Raises FetchError; waits on `stop`."""
+    def fetch(
+        self, request: Request, *, stop: threading.Event | None = None, take_look: bool = False
+    ) -> Answer:
+        """One request, its retries inside its deadline.  Raises FetchError; waits on `stop`.
+
+        `take_look`: an answer that another process fetched and nobody has taken in is a poll.
+        """
         ...
 
 

@@ -358,6 +358,12 @@ class Spool:
         try:
             yield db
             db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            if error.sqlite_errorname == "SQLITE_FULL":
+                raise SpoolFull(f"{self.settings.directory}: the disk is full") from error
+            raise
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")

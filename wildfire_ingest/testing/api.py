@@ -42,6 +42,7 @@ class FakeApi:
         self._left: list[Reply] = [] if callable(replies) else list(replies)
         self._failures: list[FetchError] = []
         self._counters = FakeCounters()
+        self.abandoned_polls = 0
 
     @property
     def counters(self) -> FakeCounters:
@@ -55,9 +56,11 @@ class FakeApi:
         """The next requests fail so; then the replies go on where they were."""
         self._failures += errors
 
-    def fetch(self, request: Request, *, stop: threading.Event | None = None) -> Answer:
+    def fetch(
+        self, request: Request, *, stop: threading.Event | None = None, take_look: bool = False
+    ) -> Answer:
         """Answer one request.  Raises the FetchError whose turn it is."""
-        del stop
+        del stop, take_look
         self.requests.append(request)
         reply = self._failures.pop(0) if self._failures else self._next(request)
         now = self._counters
@@ -78,6 +81,10 @@ class FakeApi:
     def settled(self) -> None:
         """The rows of every answer until now are durable."""
         self.settled_answers = len(self.requests)
+
+    def abandoned(self) -> None:
+        """The poll ended before its rows were durable."""
+        self.abandoned_polls += 1
 
     def refused(self, request: Request, error: FetchError) -> None:
         """The source found that an answer was none."""
