@@ -151,7 +151,7 @@ def test_a_scheduled_run_materializes_its_asset_with_the_right_counts(stand):
         return found if len(found) >= count else None
 
     eventually(lambda: materialized(1), 120)
-    assert [run.job for run in stand.dagster.runs()] == [f"ingest_{SCHEDULED}"]
+    assert f"ingest_{SCHEDULED}" in {run.job for run in stand.dagster.runs()}  # nobody launched it
     stand.dagster.stop_schedule(state_id)
     stand.dagster.launch(f"ingest_{SCHEDULED}")  # spares a minute
     second, first = eventually(lambda: materialized(2), 60)
