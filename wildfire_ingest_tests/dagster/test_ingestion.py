@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 import pytest
 
+from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.engine.summary import RunSummary
 from wildfire_ingest.errors import SourceUnavailable
 from wildfire_ingest.fetch.client import ApiClient
@@ -45,6 +46,7 @@ class World:
         self.config = config
         self.kafka = FakeKafka()
         self.asked: list[str] = []
+        self.configs: list[StreamConfig] = []
         self.replies: list[Reply] = []
 
     def __call__(self, *replies, instance=None):
@@ -63,13 +65,18 @@ class World:
 
         class TestKafka(KafkaProducerResource):
             def sink(self, source_id, config=None):
+                world.configs.append(config)
                 return FakeSink(world.kafka, source_id)
 
         class TestThrottler(ThrottlerResource):
             def lag(self, config=None):
                 return FakeLag()
 
-        return {"api": TestApi(), "kafka": TestKafka(), "throttler": TestThrottler()}
+        return {
+            "api": TestApi(),
+            "kafka": TestKafka(),
+            "throttler": TestThrottler(max_send_rate=5000.0),
+        }
 
 
 @pytest.fixture
@@ -95,6 +102,12 @@ def test_an_asset_uses_the_resources_a_test_puts_in_place(world):
     assert result.success
     assert world.asked == ["firms_test"]
     assert len(world.kafka.visible("wildfire-nasa-firms")) == 2
+
+
+def test_a_field_of_a_resource_reaches_the_run(world):
+    world(answer(39.1))
+
+    assert [config.throttling.max_send_rate for config in world.configs] == [5000.0]
 
 
 def test_a_run_that_sent_records_materializes_with_its_counts(world):
@@ -214,7 +227,7 @@ def test_books_that_do_not_close_fail_the_run(world, monkeypatch):
     assert "fetched 4 rows, 3 of them explained" in failure.description
 
 
-def test_a_resources_fields_reach_the_run(configured):
+def test_a_resources_fields_change_the_configuration(configured):
     config = configured(document())
 
     kafka = KafkaProducerResource(bootstrap_servers="other:9092", delivery="at_least_once")
