@@ -68,9 +68,14 @@ class _Log:
 
 
 class FakeKafka:
-    """The broker that several FakeSinks share."""
+    """The broker that several FakeSinks share.
 
-    def __init__(self) -> None:
+    A transaction that nobody ends is aborted when a reader has waited for it for
+    `transaction_timeout_s` (real seconds), as the coordinator of a real broker does.
+    """
+
+    def __init__(self, *, transaction_timeout_s: float = 0.5) -> None:
+        self._timeout_s = transaction_timeout_s
         self.cluster_id = uuid.uuid4().hex
         self.refuse: Callable[[Message], bool] = lambda _message: False
         """Which records the broker refuses, by whatever topic they are sent to."""
@@ -235,11 +240,21 @@ class FakeKafka:
         with self._changed:
             self.reach("reading the offsets partition")
             end = len(self._offsets.entries)
-            while any(batch.state == "open" for _, batch in self._offsets.entries[:end]):
+            waited = False
+            while left := self._still_open(end):
                 if stop is not None and stop.is_set():
                     raise BrokerUnavailable("stopped before the last stable offset was there")
-                self._changed.wait(0.005)
+                if waited:
+                    self._expire(left[0])
+                waited = not self._changed.wait(self._timeout_s)
             return self.offsets(source_id, start)
+
+    def _still_open(self, end: int) -> list[Batch]:
+        return [batch for _, batch in self._offsets.entries[:end] if batch.state == "open"]
+
+    def _expire(self, batch: Batch) -> None:
+        self._epochs[batch.transactional_id] += 1  # its producer is fenced
+        self._finish(batch, "aborted")
 
     def _check(self, producer: ProducerEpoch) -> None:
         if self._epochs.get(producer.transactional_id) != producer.epoch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wildfire_ingest.errors import BrokerUnavailable, OutcomeUnknown, RecordRefused
+from wildfire_ingest.errors import BrokerUnavailable, OutcomeUnknown, ProducerFenced, RecordRefused
 from wildfire_ingest.record import Lane
 from wildfire_ingest.testing import FakeKafka, FakeSink
 from wildfire_ingest_tests.contract.loads import offset, outgoing
@@ -132,3 +132,15 @@ def test_another_cluster_knows_nothing(broker: FakeKafka, sink: FakeSink) -> Non
 
     assert sink.cluster_id() != before
     assert broker.visible() == []
+
+
+def test_a_transaction_that_nobody_ends_is_aborted_and_its_producer_fenced() -> None:
+    broker = FakeKafka(transaction_timeout_s=0.001)
+    other = broker.init("other")
+    batch = broker.begin(other)
+    broker.write_offset(batch, "other", offset(outgoing("t", [b"x"])), Lane.LOW)
+
+    assert FakeSink(broker).inspect(0).lanes == {}
+
+    with pytest.raises(ProducerFenced):
+        broker.end(other, batch, "committed")

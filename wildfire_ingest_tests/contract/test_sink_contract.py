@@ -95,6 +95,7 @@ def _real(request: pytest.FixtureRequest, kind: str, close: list[Sink]) -> World
         bootstrap_servers=bootstrap,
         offsets_topic=request.getfixturevalue("offsets_topic"),
         compression="none",
+        envelope="plain",
         linger_ms=5,
     )
     sink_type = KafkaSink if kind == "kafka" else PlainSink
