@@ -41,7 +41,7 @@ class _Run:
 
 
 class Engine:
-    """One source; one run at a time."""
+    """One source, one run."""
 
     def __init__(
         self, settings: EngineSettings, parts: Parts, permissions: Permissions | None = None
@@ -57,6 +57,7 @@ class Engine:
         self._recovery = Recovery(settings, parts, permissions or Permissions(), intake_lock)
         self._care = Care(settings, parts, self._board)
         self._before = parts.spool.ledger()
+        self._used = False
 
     @property
     def board(self) -> Board:
@@ -82,6 +83,9 @@ class Engine:
     # the run
 
     def _run(self, stop: threading.Event, polling: Callable[[_Run], None]) -> RunSummary:
+        if self._used:
+            raise RuntimeError("an Engine runs once: its board has ended; make another one")
+        self._used = True
         started_us = self._clock.monotonic_us()
         run = _Run(stop)
         self._parts.intake.restore(self._parts.spool.index_rows())

@@ -240,3 +240,12 @@ def test_rejects_stay_here_where_there_is_no_dead_letter_topic(tmp_path: Path) -
     assert second.ledger == Ledger(fetched=2, duplicate=2)
     assert (first.ledger_faults, second.ledger_faults) == ((), ())
     assert [m.topic for m in bench.kafka.visible()] == [TOPIC]
+
+
+def test_an_engine_runs_once(bench: Bench) -> None:
+    """A second run on it would spool and deliver nothing, and say that all is done."""
+    engine = bench.engine()
+    engine.run_once()
+
+    with pytest.raises(RuntimeError, match="make another"):
+        engine.run_once()
