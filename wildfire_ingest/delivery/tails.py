@@ -10,7 +10,14 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from wildfire_ingest.delivery import client_config
 from wildfire_ingest.delivery.kafka_errors import mapped
@@ -20,7 +27,7 @@ from wildfire_ingest.errors import BrokerUnavailable
 _QUERY_S = 10.0
 _HEAD_BYTES = 1024
 _ID = re.compile(rb'\{"id":"([0-9a-f]{32})".*?"revision":(\d+)')
-"""A value of ours says it itself, whatever the envelope."""
+"""A value of ours says it itself, whatever the envelope; a dead letter's says nothing."""
 
 
 def committed_since(
@@ -64,15 +71,27 @@ def _read(
         error = message.error()
         if error is None:
             value = message.value()
-            found = _ID.match(value[:_HEAD_BYTES]) if isinstance(value, bytes) else None
-            if isinstance(value, bytes) and found is not None:
-                yield b"%b.%b" % found.groups(), value
+            record_id = _id_of(message)
+            if isinstance(value, bytes) and record_id is not None:
+                yield record_id, value
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's public name
             place_key = (message.topic() or "", message.partition() or 0)
             if (message.offset() or 0) >= left.get(place_key, 0):
                 left.pop(place_key, None)
         else:
             raise KafkaException(error)
+
+
+def _id_of(message: Message) -> bytes | None:
+    """`<id>.<revision>`: a dead letter's header, whose value is anything; else what a value of
+    ours says.
+    """
+    named = dict(message.headers() or []).get("id")
+    if isinstance(named, bytes):
+        return named
+    value = message.value()
+    found = _ID.match(value[:_HEAD_BYTES]) if isinstance(value, bytes) else None
+    return None if found is None else b"%b.%b" % found.groups()
 
 
 def _starts(consumer: Consumer, topics: Sequence[str], since_ms: int) -> list[TopicPartition]:

@@ -113,7 +113,7 @@ def run(job: Job) -> None:
         settings_of(*args, **kwargs), **job.engine
     )
     if job.stand_still:
-        assembly.CrashPoints = partial(StandStill, job.stand_still)  # type: ignore[assignment,misc]
+        setattr(assembly, "CrashPoints", partial(StandStill, job.stand_still))  # noqa: B010 - mypy
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     outcome = Outcome(job, stop)
