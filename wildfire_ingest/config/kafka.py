@@ -135,9 +135,8 @@ class KafkaModel(Model):
     """How the brokers' logs and quotas name us."""
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
     """`at_least_once` for clusters without transactions; duplicates keep the same id."""
-    envelope: Literal["plain", "bare", "cloudevents"] = "plain"
-    """Form of a record: `plain` is flat JSON with the headers `id` and `type`, `bare` the same
-    without headers (sending costs half), or the CloudEvents Kafka binding in binary mode."""
+    envelope: Literal["bare", "plain", "cloudevents"] = "bare"
+    """`bare`: flat JSON, no headers; `plain`: with `id` and `type`; or the CloudEvents binding."""
     compression_type: Compression = "gzip"
     """Compression of what is sent; zstd costs less CPU and is smaller."""
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 500

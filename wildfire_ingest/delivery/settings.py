@@ -19,7 +19,7 @@ class KafkaSettings:
     bootstrap_servers: str = "localhost:9092"
     client_id: str = "wildfire-ingest"
     delivery: Delivery = "exactly_once"
-    envelope: Envelope = "plain"
+    envelope: Envelope = "bare"
     compression: str = "gzip"
     linger_ms: int = 100
     dlq_topic: str = "wildfire-dlq-failed-messages"
