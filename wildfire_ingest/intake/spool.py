@@ -315,11 +315,11 @@ class Spool:
         return tail.sha256 if tail.seq == seq else None
 
     def published_through(self, lane: Lane) -> int:
-        """The last seq of a lane before its first pending load."""
+        """The last seq of a lane that is published; 0 where none is, or all before is adopted."""
         row = self._db.execute(
-            "SELECT MIN(seq) FROM loads WHERE state = 0 AND lane = ?", (lane,)
+            f"SELECT MAX(seq) FROM loads WHERE state = {State.PUBLISHED} AND lane = ?", (lane,)
         ).fetchone()
-        return self.tail(lane).seq if row[0] is None else row[0] - 1
+        return int(row[0] or 0)
 
     def totals(self, lane: Lane) -> Ledger:
         """What this lane has published so far."""
