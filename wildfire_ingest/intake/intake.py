@@ -29,6 +29,7 @@ from wildfire_ingest.intake.seen import Judged, Seen, Verdict
 from wildfire_ingest.record import Body, DeadLetter, Decoded, Lane, Record, Reject
 
 TRUNCATED_BYTES = 65_536
+RESTORE_ROWS = 200_000
 MAX_STEMS = 65_535
 """As many as 16 bits can name."""
 
@@ -83,10 +84,16 @@ class Intake:
         """Rebuild the index, from what the spool keeps or the topics hold; the old one goes."""
         self.seen = Seen(self._settings.window_s)
         self._rejects = {}
-        parts = list(id_rows)
-        if not parts:
-            return
-        rows = np.concatenate(parts)
+        parts: list[npt.NDArray[np.void]] = []
+        for part in id_rows:  # some at a time: a full window is hundreds of megabytes
+            parts.append(part)
+            if sum(map(len, parts)) >= RESTORE_ROWS:
+                self._add_known(np.concatenate(parts))
+                parts.clear()
+        if parts:
+            self._add_known(np.concatenate(parts))
+
+    def _add_known(self, rows: npt.NDArray[np.void]) -> None:
         bad = rows["kind"] == REJECT
         for row in rows[bad]:
             digest = int(row["hi"]).to_bytes(8, "big") + int(row["lo"]).to_bytes(8, "big")

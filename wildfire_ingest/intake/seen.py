@@ -88,7 +88,7 @@ class Seen:
     def restore(
         self, hi: U64, lo: U64, hashes: U64, observed_s: I64, revisions: npt.NDArray[np.uint32]
     ) -> None:
-        """Rebuild from rows accepted earlier, in any order: the highest revision counts."""
+        """Add rows accepted earlier, in any order: of an id the highest revision counts."""
         order = np.lexsort((revisions, lo, hi))
         hi, lo, hashes = hi[order], lo[order], hashes[order]
         observed_s, revisions = observed_s[order], revisions[order]
@@ -96,10 +96,17 @@ class Seen:
         last[:-1] = (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1])
         days = observed_s // DAY_S
         for day in np.unique(days[last]):
+            index = self._day(int(day))
             rows = np.flatnonzero(last & (days == day))
-            self._day(int(day)).add(hi[rows], lo[rows], hashes[rows])
+            known, _ = index.find(hi[rows], lo[rows])
+            for row in rows[known]:
+                if revisions[row] > self._revisions.get((int(hi[row]), int(lo[row])), 0):
+                    index.replace(hi[row], lo[row], hashes[row])
+            new = rows[~known]
+            index.add(hi[new], lo[new], hashes[new])
         for row in np.flatnonzero(last & (revisions > 0)):
-            self._revisions[(int(hi[row]), int(lo[row]))] = int(revisions[row])
+            key = (int(hi[row]), int(lo[row]))
+            self._revisions[key] = max(self._revisions.get(key, 0), int(revisions[row]))
 
     def forget_before(self, now_s: int) -> int:
         """Drop the days that left the window; how many ids went."""
