@@ -16,6 +16,7 @@ from functools import partial
 from wildfire_ingest.clock import SECOND_US
 from wildfire_ingest.engine.board import Board
 from wildfire_ingest.engine.care import Care
+from wildfire_ingest.engine.events import Degraded
 from wildfire_ingest.engine.overflow import Room
 from wildfire_ingest.engine.parts import Parts
 from wildfire_ingest.engine.poll import Poller
@@ -89,6 +90,7 @@ class Engine:
         started_us = self._clock.monotonic_us()
         run = _Run(stop)
         self._parts.intake.restore(self._parts.spool.index_rows())
+        self._say_what_was_found()
         names = {"care": self._care.run, "prepare": lambda: self._prepare(run)}
         helpers = [self._thread(run, name, work) for name, work in names.items()]
         poller = self._thread(run, "poll", lambda: self._polling(run, polling))
@@ -116,6 +118,11 @@ class Engine:
         """
         if self._parts.spool.meta("epoch") != error.epoch:
             self._parts.spool.set_meta(superseded=error.epoch)
+
+    def _say_what_was_found(self) -> None:
+        if self._parts.spool.set_aside is not None:
+            reason = f"the spool was damaged and moved to {self._parts.spool.set_aside}"
+            self._parts.observer.emit(Degraded(source_id=self._settings.source_id, reason=reason))
 
     def _wait(self, run: _Run, threads: list[threading.Thread]) -> None:
         """Until all is delivered, something ended the run, or it was asked to stop and drained."""

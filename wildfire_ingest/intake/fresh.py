@@ -6,7 +6,8 @@ A bounded copy of what the spool holds; a load that is not here is read from the
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from wildfire_ingest.intake.load import Packed, Rows
 from wildfire_ingest.record import Lane, Load
@@ -30,6 +31,22 @@ class Fresh:
                 if self._bytes + load.n_bytes <= self._max_bytes:
                     self._held[(load.lane, load.seq)] = (p.rows, load.n_bytes)
                     self._bytes += load.n_bytes
+
+    @contextmanager
+    def kept_if_done(self) -> Iterator[Callable[[Sequence[Load], Sequence[Packed]], None]]:
+        """`keep`, undone when the block does not end well."""
+        kept: list[Load] = []
+
+        def keep(loads: Sequence[Load], packed: Sequence[Packed]) -> None:
+            kept.extend(loads)
+            self.keep(loads, packed)
+
+        try:
+            yield keep
+        except BaseException:
+            for load in kept:
+                self.take(load)
+            raise
 
     def take(self, load: Load) -> Rows | None:
         """The rows of a load, once; None where they must be read."""

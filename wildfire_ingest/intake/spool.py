@@ -98,7 +98,8 @@ class Spool:
         `quarantined` are rejects that no dead letter topic takes.
         """
         self._require_room(sum(len(p.payload) + len(p.ids) for p in (*packed, *quarantined)))
-        with self.transaction() as db:
+        # Kept before the commit: a publisher may take a load the moment it is there.
+        with self._fresh.kept_if_done() as keep, self.transaction() as db:
             before = _cursor(db)
             for p in quarantined:
                 put_in_quarantine(db, p.ids, p.payload, p.n, _DEAD_LETTERS_OFF, now_us)
@@ -107,7 +108,7 @@ class Spool:
             put_meta(db, "poll", poll)
             put_meta(db, "cursor", cursor)
             count(db, counts)
-        self._fresh.keep(loads, packed)
+            keep(loads, packed)
         return loads
 
     def _insert(
