@@ -17,7 +17,6 @@ from rich.text import Text
 from wildfire_ingest.cli.source_run import SourceRun
 from wildfire_ingest.clock import SECOND_US
 from wildfire_ingest.fetch import redact
-from wildfire_ingest.observe.log import OncePerOutage
 
 REFRESH_S = 0.5
 _COLUMNS = ("source", "state", "polls", "fetched", "published", "per s", "dead", "pending", "lag")
@@ -104,7 +103,6 @@ def logged(handler: logging.Handler, level: int) -> Iterator[None]:
     log = logging.getLogger("wildfire_ingest")
     before = log.level
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    handler.addFilter(OncePerOutage())
     redact.install(handler)
     log.addHandler(handler)
     log.setLevel(level)

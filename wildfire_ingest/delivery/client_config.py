@@ -5,20 +5,18 @@ Sources: librdkafka CONFIGURATION.md.  Milliseconds throughout.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import KafkaError
 
+from wildfire_ingest.delivery.kafka_log import LOG
 from wildfire_ingest.delivery.settings import KafkaSettings
 
 TRANSACTION_TIMEOUT_MS = 20_000
 """A killed run blocks read_committed readers so long at most, and the broker's sweep of 10 s."""
 MESSAGE_TIMEOUT_MS = 15_000
 """Below the transaction's, so that a record fails before its transaction does."""
-
-LOG = logging.getLogger("wildfire_ingest.kafka")
 
 # Any: librdkafka's properties are strings, numbers, callbacks and a logger in one mapping.
 Config = dict[str, Any]

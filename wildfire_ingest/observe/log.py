@@ -26,11 +26,7 @@ LOG = logging.getLogger("wildfire_ingest.events")
 WARNINGS = (PollFailed, DeliveryFailed, DeadLettered, Evicted, Degraded)
 """What a person should look at."""
 
-QUIET_S = 30.0
-"""librdkafka says "connection refused" 50 times a second while a broker is away: once is enough."""
-
 _BARE = re.compile(r"[\w.:/+,-]+", re.ASCII)
-_NUMBER = re.compile(r"\d+")
 Value = str | int | float | bool | None
 
 
@@ -47,30 +43,6 @@ class EventLog:
             found = event_fields(event)
             name = type(event).__name__
             self._log.log(level, "%s", line(name, found), extra={"event": name, "fields": found})
-
-
-class OncePerOutage(logging.Filter):
-    """Lets a repeated message through once in QUIET_S; numbers in it make it no other message."""
-
-    def __init__(self, logger_name: str = "wildfire_ingest.kafka") -> None:
-        super().__init__()
-        self._logger_name = logger_name
-        self._last: dict[str, tuple[float, int]] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Other loggers' records always pass."""
-        if record.name != self._logger_name:
-            return True
-        text = record.getMessage()
-        kind = _NUMBER.sub("#", text)
-        since_s, hidden = self._last.get(kind, (record.created - QUIET_S, 0))
-        if record.created - since_s < QUIET_S:
-            self._last[kind] = (since_s, hidden + 1)
-            return False
-        self._last[kind] = (record.created, 0)
-        if hidden:
-            record.msg, record.args = f"{text} (and {hidden} times before)", None
-        return True
 
 
 def event_fields(event: Event) -> dict[str, Value]:

@@ -6,7 +6,7 @@ import pytest
 
 from wildfire_ingest.engine.events import Degraded, Paused, PollFailed, Published, Spooled
 from wildfire_ingest.intake.ledger import Ledger
-from wildfire_ingest.observe.log import QUIET_S, EventLog, OncePerOutage, event_fields
+from wildfire_ingest.observe.log import EventLog, event_fields
 from wildfire_ingest.record import Lane
 
 
@@ -81,27 +81,3 @@ def test_a_level_that_is_off_costs_nothing(caplog):
         EventLog().emit(Degraded(source_id="firms", reason="x"))
 
     assert caplog.records == []
-
-
-def kafka_record(text, at_s, name="wildfire_ingest.kafka"):
-    record = logging.LogRecord(name, logging.ERROR, "", 0, "%s", (text,), None)
-    record.created = at_s
-    return record
-
-
-def test_what_librdkafka_repeats_is_said_once_and_counted():
-    once = OncePerOutage()
-    records = [kafka_record(f"FAIL producer-{n}: refused", n / 50) for n in range(1000)]
-    later = kafka_record("FAIL producer-1: refused", QUIET_S)
-
-    assert [once.filter(record) for record in records] == [True, *[False] * 999]
-    assert once.filter(later)
-    assert later.getMessage() == "FAIL producer-1: refused (and 999 times before)"
-
-
-def test_other_messages_and_other_loggers_are_not_held_back():
-    once = OncePerOutage()
-
-    assert once.filter(kafka_record("FAIL producer-1: refused", 0))
-    assert once.filter(kafka_record("FAIL producer-1: timed out", 0))
-    assert all(once.filter(kafka_record("same", 0, "wildfire_ingest.events")) for _ in range(3))
