@@ -17,6 +17,9 @@ from pathlib import Path
 from wildfire_ingest.errors import SpoolBusy, SpoolCorrupt, SpoolError
 
 SCHEMA_VERSION = 1
+_LOCK_TRIES = 3
+_LOCK_WAIT_S = 0.025
+"""Whoever asks if a source runs holds its lock for microseconds: not yet a second owner."""
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE loads (
@@ -152,14 +155,29 @@ def _make_private(directory: Path) -> None:
 
 def _take_lock(path: Path, source_id: str) -> int:
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not _is_taken(descriptor):
         owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
         raise SpoolBusy(
             f"source {source_id} is already running here (process {owner or 'unknown'})"
-        ) from None
+        )
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+def _is_taken(descriptor: int) -> bool:
+    """Whether the lock is ours now."""
+    for tries_left in reversed(range(_LOCK_TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if tries_left:
+                _wait(_LOCK_WAIT_S)
+        else:
+            return True
+    return False
+
+
+def _wait(seconds: float) -> None:
+    threading.Event().wait(seconds)

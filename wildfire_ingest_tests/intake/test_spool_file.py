@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import stat
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from wildfire_ingest.errors import SpoolBusy, SpoolError
+from wildfire_ingest.intake import spool_file
 from wildfire_ingest.intake.ledger import Ledger
 from wildfire_ingest.intake.settings import SpoolSettings
 from wildfire_ingest.intake.spool import Spool
@@ -34,6 +36,39 @@ def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path) -> None:
 
     first.close()
     opened(tmp_path).close()
+
+
+def test_one_who_only_asks_whether_it_runs_is_no_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`status` holds the lock for microseconds; a source that starts just then starts."""
+    asking = os.open(tmp_path / "s.lock", os.O_CREAT | os.O_RDONLY, 0o600)
+    fcntl.flock(asking, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    waits: list[float] = []
+
+    def let_go(seconds: float) -> None:
+        waits.append(seconds)
+        fcntl.flock(asking, fcntl.LOCK_UN)
+
+    monkeypatch.setattr(spool_file, "_wait", let_go)
+
+    opened(tmp_path).close()
+
+    os.close(asking)
+    assert len(waits) == 1
+
+
+def test_an_owner_who_stays_is_waited_for_only_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, waits = opened(tmp_path), list[float]()
+    monkeypatch.setattr(spool_file, "_wait", waits.append)
+
+    with pytest.raises(SpoolBusy):
+        opened(tmp_path)
+
+    first.close()
+    assert 0 < sum(waits) <= 0.1
 
 
 def test_another_process_is_kept_out_too(tmp_path: Path) -> None:
