@@ -22,6 +22,8 @@ from wildfire_ingest.record import Lane
 
 _POLL_S = 0.2
 _QUERY_S = 10.0
+_MOVES = 10
+_MOVING = frozenset({"NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE"})
 
 
 def offset_key(source_id: str, lane: Lane) -> bytes:
@@ -106,6 +108,17 @@ class OffsetsPartition:
         return self._peeker
 
     def _end(self) -> int:
+        for attempt in range(_MOVES):
+            try:
+                return self._asked_end()
+            except BrokerUnavailable as error:
+                # The partition is new or has just moved: its leader takes over within moments.
+                if error.code not in _MOVING or attempt == _MOVES - 1:
+                    raise
+                self._consumer().poll(_POLL_S)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _asked_end(self) -> int:
         place = TopicPartition(self._topic, self.partition)
         with mapped(f"asking for the end of {self._topic}[{self.partition}]"):
             answer = self._consumer().get_watermark_offsets(place, timeout=_QUERY_S, cached=False)
