@@ -37,7 +37,7 @@ def test_a_kill_after_archiving_leaves_every_record_in_kafka_once_or_in_the_arch
 
 
 def _archived_records(source):
-    found = []
+    found: list[bytes] = []
     for entry in OverflowArchive(source.state / "overflow").read():
         assert isinstance(entry, Archived)
         load = entry.load
