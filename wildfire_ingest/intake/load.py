@@ -1,6 +1,6 @@
 """A load as bytes: the rows of one poll and one lane, packed once and sent as they are.
 
-Pure.  Payload, version 1:  `WFL1` · u32 length · header JSON · u8 topic index a row · u8 type
+Pure.  Payload, version 1:  `WFL1` · u32 length · header JSON · u16 topic index a row · u16 type
 index a row · u16 stem index a row, where the header has stems · u32 key length a row · u32 value
 length a row · keys · values.  With stems a value is stored without its beginning, which is
 `{"id":"`, the id's digits and the stem: half of a detection.  Ids blob: one ID_ROW a row.
@@ -142,8 +142,9 @@ def unpack(lane: Lane, seq: int, sha256: bytes, ids: bytes, payload: bytes) -> O
     start = 8 + int.from_bytes(payload[4:8], "little")
     header = msgspec.json.decode(payload[8:start], type=Header)
     n = header.n
-    topic_index, type_index = payload[start : start + n], payload[start + n : start + 2 * n]
-    start += 2 * n
+    topic_index = np.frombuffer(payload, "<u2", n, start).tolist()
+    type_index = np.frombuffer(payload, "<u2", n, start + 2 * n).tolist()
+    start += 4 * n
     stem_index = np.frombuffer(payload, "<u2", n if header.stems else 0, start)
     start += stem_index.nbytes
     lengths = np.frombuffer(payload, "<u4", 2 * n, start)
@@ -220,7 +221,7 @@ def _lengths(parts: Sequence[bytes]) -> bytes:
 def _index(names: Sequence[str]) -> tuple[tuple[str, ...], bytes]:
     """The distinct names and each row's place among them."""
     if len(set(names)) == 1:
-        return (names[0],), bytes(len(names))
+        return (names[0],), bytes(2 * len(names))
     places: dict[str, int] = {}
-    index = bytes([places.setdefault(name, len(places)) for name in names])
-    return tuple(places), index
+    index = [places.setdefault(name, len(places)) for name in names]
+    return tuple(places), np.array(index, "<u2").tobytes()

@@ -78,14 +78,16 @@ def test_ids_are_32_digits_and_the_revision(rows: Rows) -> None:
         assert (len(digits), int(revision)) == (32, int(row["revision"]))
 
 
-@pytest.mark.parametrize("n", [200, 256])
-def test_one_load_goes_to_many_topics(n: int) -> None:
+@pytest.mark.parametrize("n", [256, 257, 65_536])
+def test_one_load_goes_to_many_topics_and_has_many_types(n: int) -> None:
     ids = np.zeros(n, ID_ROW)
     names = [f"topic-{i}" for i in range(n)]
 
-    packed = pack(Lane.LOW, Rows(names, ["t"] * n, [b""] * n, [b""] * n, ids, {}))
+    packed = pack(Lane.LOW, Rows(names, names[::-1], [b""] * n, [b""] * n, ids, {}))
 
-    assert list(unpack(Lane.LOW, 1, b"", packed.ids, packed.payload).topics) == names
+    out = unpack(Lane.LOW, 1, b"", packed.ids, packed.payload)
+    assert list(out.topics) == names
+    assert [name.decode() for name in out.types] == names[::-1]
 
 
 @given(load_rows(), st.data())
