@@ -79,6 +79,7 @@ def engine_settings(
     return EngineSettings(
         source_id=source.source_id,
         dlq_topic=kafka.dlq_topic,
+        dlq_enabled=kafka.dlq_enabled,
         queue=build.queue_settings(config, source.source_id),
         throttle=build.throttle_settings(config),
         topics=tuple(sorted(build.routing_settings(config).declared)),

@@ -124,6 +124,7 @@ class Poller:
             counts,
             now_us,
             quarantined=weighed.quarantined,
+            originals=weighed.originals,
         )
         self._crash("spool.after_commit")
         self._intake.remember(weighed, now_us)

@@ -2,7 +2,7 @@
 
 After any failure nothing is assumed: `reconcile` reads what the broker committed (T4), what is
 covered is marked, the rest goes again.  Whose fault it was decides how: a record that the broker
-refuses is retried, then found and dead-lettered (E1); an outage is waited out (E2); a fenced
+refuses is retried, then found and set aside (E1); an outage is waited out (E2); a fenced
 producer asks who owns the source (E3); a refusal to let us in waits for a person (E4).
 """
 
@@ -17,6 +17,7 @@ from wildfire_ingest.engine.events import (
     DeadLettered,
     Degraded,
     DeliveryFailed,
+    Event,
     Paused,
     Published,
 )
@@ -31,6 +32,7 @@ from wildfire_ingest.errors import (
     RecordRefused,
     Superseded,
 )
+from wildfire_ingest.intake.quarantine import quarantine_rows
 from wildfire_ingest.offset import LANES, OffsetRecord, OffsetsView, PublisherName
 from wildfire_ingest.record import DeadLetter, Lane, Load, Outgoing
 
@@ -276,7 +278,7 @@ class Publisher:
     # E1
 
     def _refused(self, error: RecordRefused, loads: Sequence[Load]) -> None:
-        """Wait 1, 2, 4 s; then find the records that are refused and dead-letter them."""
+        """Wait 1, 2, 4 s; then find the records that are refused and set them aside."""
         lane = loads[0].lane
         alone = all(load.lane is lane for load in loads)
         for suspect in {load.lane for load in loads}:
@@ -302,17 +304,24 @@ class Publisher:
         rows = self._bisect(out, [row for row in range(len(out)) if row not in out.dead])
         letters = {row: self._letter(error, out, row, attempts) for row in rows}
         if letters:
-            self._spool.readdress(load, letters)
-            self._crash("dlq.after_readdress")
-            self._observer.emit(
-                DeadLettered(
-                    source_id=self._settings.source_id,
-                    lane=load.lane,
-                    records=len(letters),
-                    reason=str(error),
-                )
-            )
+            self._take_out(load, letters, str(error))
         return len(letters)
+
+    def _take_out(self, load: Load, letters: Mapping[int, DeadLetter], reason: str) -> None:
+        """No transaction holds the load now: T4 came before."""
+        source_id, n = self._settings.source_id, len(letters)
+        if self._settings.dlq_enabled:
+            self._spool.readdress(load, letters)
+            told: Event = DeadLettered(
+                source_id=source_id, lane=load.lane, records=n, reason=reason
+            )
+        else:
+            now_us = self._clock.now_us()
+            quarantine_rows(self._spool, load, letters, self._settings.dlq_topic, now_us)
+            reason = f"{load.lane.name}: {n} records quarantined, dead letters are off: {reason}"
+            told = Degraded(source_id=source_id, reason=reason)
+        self._crash("dlq.after_readdress")
+        self._observer.emit(told)
 
     def _bisect(self, out: Outgoing, rows: list[int]) -> list[int]:
         """The rows that the broker refuses, tried in transactions that are aborted."""

@@ -16,6 +16,8 @@ class EngineSettings:
 
     source_id: str
     dlq_topic: str
+    dlq_enabled: bool = True
+    """False: a record that the broker refuses is quarantined."""
     queue: QueueSettings = field(default_factory=QueueSettings)
     throttle: ThrottleSettings = field(default_factory=ThrottleSettings)
     topics: tuple[str, ...] = ()

@@ -7,13 +7,14 @@ loads are durable.  Every row of the answer is counted in exactly one column of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from wildfire_ingest.clock import SECOND_US
+from wildfire_ingest.intake.giants import clear
 from wildfire_ingest.intake.identity import (
     Identified,
     ValueWriter,
@@ -28,7 +29,6 @@ from wildfire_ingest.intake.load import ID_ROW, RECORD, REJECT, Packed, Rows, St
 from wildfire_ingest.intake.seen import Judged, Seen, Verdict
 from wildfire_ingest.record import Body, DeadLetter, Decoded, Lane, Record, Reject
 
-TRUNCATED_BYTES = 65_536
 RESTORE_ROWS = 200_000
 MAX_STEMS = 65_535
 """As many as 16 bits can name."""
@@ -65,6 +65,9 @@ class Weighed:
 
     packed: list[Packed]
     quarantined: list[Packed]
+    """Rows that no topic takes."""
+    originals: list[Packed]
+    """Rows that go on cut short, whole; counted in `packed`."""
     counts: Ledger
     identified: Identified
     judged: Judged
@@ -112,14 +115,15 @@ class Intake:
         now_s = now_us // SECOND_US
         found = identify(self._settings.source_type, decoded.records)
         judged = self.seen.judge(found.hi, found.lo, found.hashes, found.observed_s, now_s)
-        packed = list(self._gather(decoded.records, found, judged, now_us))
+        giants: list[Packed] = []
+        packed = list(self._gather(decoded.records, found, judged, now_us, giants))
         fresh = self._fresh_rejects(decoded.rejects)
         letters = self._pack_rejects(fresh, now_us)
         counts = self._counts(decoded, judged, len(fresh))
         known = {digest: now_s for digest, _ in fresh}
         if self._settings.dlq_enabled:
-            return Weighed(packed + letters, [], counts, found, judged, known)
-        return Weighed(packed, letters, counts, found, judged, known)
+            return Weighed(packed + letters, [], giants, counts, found, judged, known)
+        return Weighed(packed, letters + giants, [], counts, found, judged, known)
 
     def remember(self, weighed: Weighed, now_us: int) -> None:
         """The loads are durable: their rows are seen from now on."""
@@ -133,9 +137,16 @@ class Intake:
             self._rejects = {k: at for k, at in self._rejects.items() if at >= oldest}
 
     def _gather(
-        self, records: Sequence[Record], found: Identified, judged: Judged, now_us: int
+        self,
+        records: Sequence[Record],
+        found: Identified,
+        judged: Judged,
+        now_us: int,
+        giants: list[Packed],
     ) -> Iterator[Packed]:
-        """The accepted rows, by lane, in their order."""
+        """The accepted rows, by lane, in their order; fills `giants` with those kept whole."""
+        limit = self._settings.max_record_bytes
+        dlq_topic = self._settings.dlq_topic if self._settings.dlq_enabled else None
         writer = ValueWriter(self._settings.source_id, now_us // SECOND_US)
         accepted = np.flatnonzero(judged.verdicts <= Verdict.REVISION).tolist()
         for lane, places in sorted(self._by_lane(records, accepted).items()):
@@ -143,7 +154,10 @@ class Intake:
             for start in range(0, len(places), step):
                 part = places[start : start + step]
                 rows = self._rows(writer, records, found, judged, part)
-                yield pack(lane, self._without_giants(rows, now_us))
+                cleared = clear(lane, rows, limit, dlq_topic, now_us)
+                giants += cleared.giants
+                if len(cleared.rows):
+                    yield pack(lane, cleared.rows)
 
     def _by_lane(self, records: Sequence[Record], accepted: list[int]) -> dict[Lane, list[int]]:
         types = {type(records[place].body) for place in accepted}
@@ -201,25 +215,6 @@ class Intake:
             topic if isinstance(topic, str) else topic(r.body)
             for topic, r in zip(choices, records, strict=True)
         ]
-
-    def _without_giants(self, rows: Rows, now_us: int) -> Rows:
-        """No topic takes a giant, not even the dead letter topic: its beginning goes there."""
-        limit = self._settings.max_record_bytes
-        giants = [row for row, value in enumerate(rows.values) if len(value) > limit]
-        if not giants:
-            return rows
-        topics, values, dead = list(rows.topics), list(rows.values), dict(rows.dead)
-        for row in giants:
-            dead[row] = DeadLetter(
-                reason=f"a record of {len(values[row])} bytes; at most {limit} fit into a Kafka "
-                f"message; the first {TRUNCATED_BYTES} bytes follow",
-                error_class="too_large",
-                stage="client",
-                original_topic=topics[row],
-                first_failed_at_us=now_us,
-            )
-            topics[row], values[row] = self._settings.dlq_topic, values[row][:TRUNCATED_BYTES]
-        return replace(rows, topics=topics, values=values, dead=dead, cut=None)
 
     def _fresh_rejects(self, rejects: Sequence[Reject]) -> list[tuple[bytes, Reject]]:
         """Bad rows not dead-lettered before: the same one comes with every poll."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -87,6 +88,18 @@ class Packed:
     """The same, as it was before packing."""
 
 
+def select(rows: Rows, places: Sequence[int]) -> Rows:
+    """Some of the rows, in this order."""
+    return Rows(
+        topics=[rows.topics[n] for n in places],
+        types=[rows.types[n] for n in places],
+        keys=[rows.keys[n] for n in places],
+        values=[rows.values[n] for n in places],
+        ids=rows.ids[np.array(places, np.intp)],
+        dead={new: rows.dead[old] for new, old in enumerate(places) if old in rows.dead},
+    )
+
+
 def pack(lane: Lane, rows: Rows) -> Packed:
     """Rows to bytes."""
     topics, topic_index = _index(rows.topics)
@@ -148,8 +161,9 @@ def unpack(lane: Lane, seq: int, sha256: bytes, ids: bytes, payload: bytes) -> O
     stem_index = np.frombuffer(payload, "<u2", n if header.stems else 0, start)
     start += stem_index.nbytes
     lengths = np.frombuffer(payload, "<u4", 2 * n, start)
-    edges = (np.cumsum(lengths, dtype=np.int64) + (start + 8 * n)).tolist()
-    parts = [payload[a:b] for a, b in zip([start + 8 * n, *edges[:-1]], edges, strict=True)]
+    start += 8 * n
+    edges = [start, *(np.cumsum(lengths, dtype=np.int64) + start).tolist()]
+    parts = [payload[a:b] for a, b in pairwise(edges)]
     rows = np.frombuffer(ids, ID_ROW)
     id_texts = id_headers(rows)
     values = parts[n:]

@@ -37,7 +37,9 @@ from wildfire_ingest.intake.spool_rows import count, get_meta, put_in_quarantine
 from wildfire_ingest.record import DeadLetter, Lane, Load, Outgoing
 
 _LANE_SHIFT = 48
-_DEAD_LETTERS_OFF = "dead letters are off"
+DEAD_LETTERS_OFF = "dead letters are off"
+"""Rows kept for this reason are known to the index; others may come again."""
+_WHOLE_OF_A_DEAD_LETTER = "the whole of a dead letter that is too large to send"
 GENESIS = b"\0" * 32
 """The chain before a lane's first load."""
 
@@ -92,17 +94,22 @@ class Spool:
         now_us: int,
         *,
         quarantined: Sequence[Packed] = (),
+        originals: Sequence[Packed] = (),
     ) -> list[Load]:
         """T1: the loads of one poll, the cursor and the ledger, with one fsync.
 
-        `quarantined` are rejects that no dead letter topic takes.
+        `quarantined` are rows that no dead letter topic takes; `originals` are kept beside rows
+        that go on cut short, and are counted with those.
         """
-        self._require_room(sum(len(p.payload) + len(p.ids) for p in (*packed, *quarantined)))
+        everything = (*packed, *quarantined, *originals)
+        self._require_room(sum(len(p.payload) + len(p.ids) for p in everything))
         # Kept before the commit: a publisher may take a load the moment it is there.
         with self._fresh.kept_if_done() as keep, self.transaction() as db:
             before = _cursor(db)
             for p in quarantined:
-                put_in_quarantine(db, p.ids, p.payload, p.n, _DEAD_LETTERS_OFF, now_us)
+                put_in_quarantine(db, p.ids, p.payload, p.n, DEAD_LETTERS_OFF, now_us)
+            for p in originals:
+                put_in_quarantine(db, p.ids, p.payload, 0, _WHOLE_OF_A_DEAD_LETTER, now_us)
             poll = int(get_meta(db, "poll") or 0) + 1
             loads = [self._insert(db, p, poll, before, now_us) for p in packed]
             put_meta(db, "poll", poll)
@@ -295,7 +302,7 @@ class Spool:
         """The id rows of every load and kept reject, for rebuilding the index."""
         for (blob,) in self._db.execute(
             "SELECT ids FROM ids UNION ALL SELECT ids FROM quarantine WHERE reason = ?",
-            (_DEAD_LETTERS_OFF,),
+            (DEAD_LETTERS_OFF,),
         ):
             yield np.frombuffer(blob, ID_ROW)
 

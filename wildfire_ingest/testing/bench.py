@@ -101,7 +101,7 @@ def make_engine(
             min_free_disk_bytes=0,
         )
     )
-    settings = {"topics": (TOPIC,), "window_s": source.window_s, **settings}
+    known = {"topics": (TOPIC,), "window_s": source.window_s, "dlq_enabled": dlq_enabled}
     try:
         yield Bench(
             source=source,
@@ -109,13 +109,17 @@ def make_engine(
             kafka=kafka or FakeKafka(),
             clock=clock,
             spool=spool,
-            settings=EngineSettings(source_id=source.source_id, dlq_topic=DLQ_TOPIC, **settings),
+            settings=_settings(source.source_id, {**known, **settings}),
             intake=_intake(
                 source, routes or FakeRoutes(TOPIC, lane), lane, dlq_enabled=dlq_enabled
             ),
         )
     finally:
         spool.close()
+
+
+def _settings(source_id: str, known: dict[str, Any]) -> EngineSettings:
+    return EngineSettings(source_id=source_id, dlq_topic=DLQ_TOPIC, **known)
 
 
 def _intake(source: Source, routes: FakeRoutes, lane: Lane, *, dlq_enabled: bool) -> Intake:
