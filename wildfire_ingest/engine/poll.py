@@ -135,7 +135,7 @@ class Poller:
         source_id = self._source.source_id
         self.tally.polls += 1
         self.tally.empty += not counts.accepted
-        newest = max((r.observed_at_s for r in decoded.records), default=0)
+        newest = max({r.observed_at_s for r in decoded.records}, default=0)
         self.tally.newest_observed_s = max(self.tally.newest_observed_s, newest)
         self._observer.emit(
             Spooled(source_id=source_id, counts=counts, loads=loads, notes=decoded.notes)

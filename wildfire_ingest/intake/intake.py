@@ -185,10 +185,14 @@ class Intake:
         ids["hi"], ids["lo"] = found.hi[at], found.lo[at]
         ids["hash"], ids["observed_s"] = found.hashes[at], found.observed_s[at]
         ids["revision"], ids["kind"] = judged.revisions[at], RECORD
-        mine = [records[i] for i in places]
+        first, end = places[0], places[-1] + 1
+        if end - first == len(places):  # as in a poll of new rows
+            mine, contents = records[first:end], found.contents[first:end]
+        else:
+            mine = [records[i] for i in places]
+            contents = [found.contents[i] for i in places]
         types = [type(r.body) for r in mine]
         hex_ids = [found.hex_ids[32 * i : 32 * i + 32] for i in places]
-        contents = [found.contents[i] for i in places]
         cut = _cut(writer, set(types), ids, contents)
         if cut is None:
             values = list(map(writer.write, hex_ids, mine, contents, ids["revision"].tolist()))
