@@ -16,10 +16,10 @@ from wildfire_ingest.clock import SystemClock
 from wildfire_ingest.delivery.settings import KafkaSettings
 from wildfire_ingest.delivery.sink import KafkaSink
 from wildfire_ingest.errors import BrokerUnavailable
-from wildfire_ingest.testing import TOPIC, FakeClock, FakeSource, make_engine
+from wildfire_ingest.testing import TOPIC, FakeClock, FakeKafka, FakeSource, make_engine
 from wildfire_ingest_tests.defects.rows import MAP_KEY, answer, firms
 from wildfire_ingest_tests.engine.lines import lines
-from wildfire_ingest_tests.fetch.loopback import Server
+from wildfire_ingest_tests.fetch.loopback import Server, reply
 
 
 def test_defect_35_a_broker_that_is_away_is_not_called_reachable() -> None:
@@ -39,9 +39,10 @@ def test_defect_36_numbers_are_counted_and_nothing_counts_before_kafka_has_it(
     with make_engine(FakeSource(), [lines(7)], tmp_path, give_up_after_s=10.0) as bench:
         bench.run_once()
         bench.api.reply_with(lines(5, 2))
-        bench.kafka.fail_next_send(*[BrokerUnavailable("no leader")] * 10_000)
-        away = bench.run_once()
-        bench.kafka._failures.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bench.kafka, "failure", lambda: _gone(bench.kafka))
+            away = bench.run_once()
+        bench.kafka.go_away(0)
         back = bench.engine().deliver_pending()
 
     assert (away.ledger.fetched, away.ledger.published, away.ledger.pending) == (5, 0, 5)
@@ -49,7 +50,13 @@ def test_defect_36_numbers_are_counted_and_nothing_counts_before_kafka_has_it(
     assert (back.ledger.fetched, back.ledger.published, back.topics) == (0, 5, {TOPIC: 5})
 
 
+def _gone(kafka: FakeKafka) -> BrokerUnavailable:
+    kafka.go_away(10**9)
+    return BrokerUnavailable("the broker was killed")
+
+
 def test_defect_37_looking_at_the_state_asks_no_api(server: Server, tmp_path: Path) -> None:
+    server.answers(reply(answer().encode()))
     config = tmp_path / "stream_config.json"
     source = {"source_type": "nasa_firms", "base_url": server.url}
     config.write_text(json.dumps({"state_dir": "state", "sources": {"a": source, "b": source}}))
