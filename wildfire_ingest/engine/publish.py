@@ -78,6 +78,7 @@ class Publisher:
         self._refusals: dict[Lane, int] = {}
         self._held_until_us: dict[Lane, int] = {}
         self._failing_since_us: int | None = None
+        self._failures_in_a_row = 0
 
     def start_from(self, offset: int) -> None:
         """The end of the offsets partition that recovery has read."""
@@ -215,7 +216,8 @@ class Publisher:
         now_us = self._clock.monotonic_us()
         self.tally.failures += 1
         if self._failing_since_us is None:
-            self._failing_since_us = now_us
+            self._failing_since_us, self._failures_in_a_row = now_us, 0
+        self._failures_in_a_row += 1
         self._observer.emit(
             DeliveryFailed(
                 source_id=self._settings.source_id,
@@ -245,7 +247,9 @@ class Publisher:
         elif isinstance(error, DeliveryDenied):
             self._observer.emit(Degraded(source_id=self._settings.source_id, reason=str(error)))
             self._pause(_DENIED_WAIT_S)
-        elif isinstance(error, BrokerUnavailable):
+        elif isinstance(error, BrokerUnavailable | OutcomeUnknown):
+            if self._failures_in_a_row > 1:  # it answers metadata and still takes nothing
+                self._pause(_PROBE_WAIT_S)
             while not self._sink.reachable():
                 self._give_up_in_time()
                 self._pause(_PROBE_WAIT_S)

@@ -332,3 +332,14 @@ def test_critical_goes_although_the_lag_is_critical(tmp_path: Path) -> None:
     assert next(iter(bench.kafka.visible())).json()["station"] == "alarm"
     assert len(bench.kafka.visible()) == 3
     assert all(event.publisher == "express" for event in bench.events.of(Paused))
+
+
+def test_a_broker_that_answers_and_takes_nothing_is_tried_about_once_a_second(
+    bench: Bench,
+) -> None:
+    bench.kafka.fail_next_send(*[BrokerUnavailable("no leader")] * 500)
+
+    summary = bench.run_once()
+
+    assert summary.ending == "undelivered"
+    assert summary.delivery_failures <= 125  # 120 s until it gives up
