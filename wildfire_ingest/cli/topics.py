@@ -38,7 +38,7 @@ def plan(ctx: click.Context) -> int:
 def sync(ctx: click.Context) -> int:
     """Create and change the cluster's topics as declared; a second time does nothing."""
     admin, declared = _cluster(ctx)
-    _show(admin, declared, topics.sync(admin, declared))
+    _show(admin, declared, topics.sync(admin, declared), done=True)
     return exits.OK
 
 
@@ -49,8 +49,15 @@ def _cluster(ctx: click.Context) -> tuple[AdminClient, list[TopicSettings]]:
     return AdminClient(client_config.common(kafka)), declared
 
 
-def _show(admin: AdminClient, declared: Sequence[TopicSettings], steps: Sequence[Step]) -> None:
+def _show(
+    admin: AdminClient,
+    declared: Sequence[TopicSettings],
+    steps: Sequence[Step],
+    *,
+    done: bool = False,
+) -> None:
     for step in steps:
-        click.echo(exits.printable(str(step)))
+        prefix = "done: " if done and step.action != "nothing" else ""
+        click.echo(prefix + exits.printable(str(step)))
     for warning in topics.warnings(admin, declared):
         exits.say_line(f"warning: {warning}")

@@ -42,6 +42,7 @@ DENIED = frozenset(
         "POLICY_VIOLATION",
     }
 )
+MISSING = frozenset({"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"})
 REFUSED = frozenset(
     {
         "MSG_SIZE_TOO_LARGE",
@@ -61,6 +62,8 @@ def classify(error: KafkaError | BaseException, doing: str) -> DeliveryError:
         return OutcomeUnknown(f"{doing}: {error}", code=type(error).__name__)
     name = str(found.name())
     text = f"{doing}: {found.str()} ({name})"
+    if name in MISSING:
+        text += "; a topic is missing: `wildfire-ingest topics sync` creates the declared ones"
     for names, kind in (
         (FENCED, ProducerFenced),
         (DENIED, DeliveryDenied),

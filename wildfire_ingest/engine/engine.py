@@ -24,7 +24,7 @@ from wildfire_ingest.engine.publish import Publisher, Stopped, Undelivered
 from wildfire_ingest.engine.recover import Permissions, Recovery
 from wildfire_ingest.engine.settings import EngineSettings
 from wildfire_ingest.engine.summary import Ending, RunSummary
-from wildfire_ingest.errors import FetchError, SpoolFull, Superseded
+from wildfire_ingest.errors import FetchError, IngestError, SpoolFull, Superseded
 from wildfire_ingest.offset import PUBLISHERS
 
 _BLOCKED_WAIT_S = 5.0
@@ -199,6 +199,9 @@ class Engine:
         while not run.stop.is_set():
             error = self._poller.poll(run.stop)
             self._board.wake()
+            # A run without one good poll is no success, however it ends.
+            done = self._poller.tally.polls + self._poller.tally.cache_hits
+            run.poll_error = None if done else error
             due_us = self._next_poll_us(due_us, interval_us, error)
             if end_us is not None and due_us >= end_us:
                 self._clock.wait(run.stop, (end_us - self._clock.monotonic_us()) / SECOND_US)
@@ -261,5 +264,7 @@ def _ending(run: _Run) -> tuple[Ending, str]:
             return "superseded", str(error)
         case Undelivered() | Stopped():
             return "undelivered", str(error)
+        case IngestError():
+            return "failed", str(error)
         case _:
             return "failed", f"{type(error).__name__}: {error}"

@@ -143,7 +143,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _make_private(directory: Path) -> None:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        found = "is a file" if directory.is_file() else f"cannot be made ({error.strerror})"
+        raise SpoolError(
+            f"state_dir {directory} {found}; expected a folder: give state_dir another place"
+        ) from None
     status = directory.lstat()
     if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid():
         raise SpoolError(

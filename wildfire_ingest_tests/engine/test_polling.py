@@ -185,7 +185,7 @@ def test_a_failing_source_is_not_asked_before_it_allows_it(bench: Bench) -> None
 
     summary = bench.run_forever(for_s=300)
 
-    assert (summary.failed_polls, summary.ending) == (2, "done")
+    assert (summary.failed_polls, summary.ending) == (2, "failed")
 
 
 def test_a_poll_that_fails_does_not_end_a_long_run(bench: Bench) -> None:
@@ -249,3 +249,12 @@ def test_an_engine_runs_once(bench: Bench) -> None:
 
     with pytest.raises(RuntimeError, match="make another"):
         engine.run_once()
+
+
+def test_a_long_run_without_one_good_poll_has_failed(bench: Bench) -> None:
+    bench.api.fail_next(*[SourceUnavailable("HTTP 503")] * 100)
+
+    summary = bench.run_forever(65.0)
+
+    assert (summary.ending, summary.polls) == ("failed", 0)
+    assert "HTTP 503" in summary.message
