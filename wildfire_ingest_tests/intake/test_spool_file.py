@@ -179,3 +179,11 @@ def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
 
     spool.close()
     spool.close()
+
+
+def test_a_state_dir_that_is_a_file_is_named_as_such(tmp_path: Path) -> None:
+    place = tmp_path / "state"
+    place.write_text("not a folder")
+
+    with pytest.raises(SpoolError, match="is a file; expected a folder"):
+        SpoolFile(place, "source")
