@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from wildfire_ingest.config.finding import KeyPath, Report, nearest, shown
+from wildfire_ingest.config.finding import KeyPath, Report, dotted, nearest, shown
 
 TYPES = {
     "bool_type": "true or false",
@@ -97,7 +97,9 @@ def _add(
         report.error("unknown_key", full, "an unknown key", listed, nearest(path[-1], valid))
         return
     if first["type"] == "missing":
-        report.error("missing_key", full, "nothing", f"a value for {path[-1]}")
+        # A value that was refused before was taken out: it is not missing in the file.
+        if not any(one.path == dotted(full) for one in report.errors):
+            report.error("missing_key", full, "nothing", f"a value for {path[-1]}")
         return
     expected, near = _expected(details, _at(raw, path))
     is_key = first["loc"][-1:] == ("[key]",)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from wildfire_ingest.config.secrecy import HIDDEN, looks_secret
 from wildfire_ingest.errors import ConfigError
 
 Severity = Literal["error", "warning"]
@@ -19,11 +20,6 @@ KeyPath = tuple[str | int, ...]
 SHOWN_CHARS = 60
 SECRET_NAME = re.compile(
     r"(?i)(password|passwd|secret|token|credential|(api|map|access|private|ssl)[_.-]?key)"
-)
-LITERAL_SECRET = re.compile(
-    r"(?i)[0-9a-f]{32,}"  # FIRMS map keys
-    r"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # PurpleAir and AirNow keys
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*"
 )
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -72,7 +68,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def _key_shown(key: str) -> str:
-    return "(not shown)" if LITERAL_SECRET.search(key) else printable(key)
+    return HIDDEN if looks_secret(key) else printable(key)
 
 
 def printable(text: str) -> str:
@@ -86,8 +82,7 @@ def shown(value: object, path: KeyPath = ()) -> str:
     if any(isinstance(part, str) and SECRET_NAME.search(part) for part in path):
         return "a value (not shown: it may be a secret)"
     if isinstance(value, str):
-        # A key can hide inside a longer text (a URL), so search for it rather than match.
-        if LITERAL_SECRET.search(value) or re.search(r"//[^/\s]*@", value):
+        if looks_secret(value) or re.search(r"//[^/\s]*@", value):
             return "a text (not shown: it may hold a secret)"
         return f"'{printable(value)}'"
     if isinstance(value, bool | None):

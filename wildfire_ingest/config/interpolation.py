@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wildfire_ingest.config.finding import LITERAL_SECRET, KeyPath, Report, shown
+from wildfire_ingest.config.finding import KeyPath, Report, shown
+from wildfire_ingest.config.secrecy import looks_secret
 
 REFERENCE = re.compile(r"\$\{ENV:([A-Za-z_][A-Za-z0-9_]*)\}")
 PREFIXES = (
@@ -130,7 +131,7 @@ def _refuse_stray(value: str, path: KeyPath, *, is_plain: bool, report: Report) 
     if "${ENV:" in value:
         expected = "${ENV:NAME} as the whole value" if is_plain else "a plain value here"
         report.error("env_place", path, shown(value, path), expected)
-    elif LITERAL_SECRET.search(value):
+    elif looks_secret(value):
         report.error(
             "literal_secret",
             path,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,21 @@ from wildfire_ingest.config.finding import (
     KeyPath,
     Report,
     dotted,
+    printable,
 )
-from wildfire_ingest.config.interpolation import interpolate
+from wildfire_ingest.config.interpolation import PREFIXES, interpolate
 from wildfire_ingest.config.lint import lint
 from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.config.preparation import prepare
 from wildfire_ingest.config.rules import check
+from wildfire_ingest.config.secrecy import hider
 
 DEFAULT_FILE = "stream_config.yaml"
 MAX_REPAIRS = 8
+PUBLIC_VARIABLES = frozenset(
+    ("WILDFIRE_CONFIG", "WILDFIRE_DEBUG", *(name for name, _ in overlay.VARIABLES))
+)
+"""Ours, and no secrets although their names begin like theirs: a finding may name the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,14 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) 
     """
     environ = os.environ if environ is None else environ
     path = path or Path(environ.get("WILDFIRE_CONFIG") or DEFAULT_FILE)
+    try:
+        found = _load(path, environ)
+    except InvalidConfig as error:
+        raise InvalidConfig(_hidden(error.findings, environ)) from None
+    return replace(found, warnings=_hidden(found.warnings, environ))
+
+
+def _load(path: Path, environ: Mapping[str, str]) -> Loaded:
     document = read(path)
     report = Report(document.file, document.places)
     chosen = overlay.chosen(document, environ, report)
@@ -67,6 +81,17 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) 
     # Relative to the file, so that every process finds the same state wherever it starts.
     state_dir = (path.resolve().parent / config.state_dir.expanduser()).resolve()
     return Loaded(config.model_copy(update={"state_dir": state_dir}), tuple(report.warnings), path)
+
+
+def _hidden(findings: Iterable[Finding], environ: Mapping[str, str]) -> tuple[Finding, ...]:
+    """The findings without any value that a variable for secrets has now."""
+    held = [
+        value.strip()
+        for name, value in environ.items()
+        if name.startswith(PREFIXES) and name not in PUBLIC_VARIABLES
+    ]
+    hide = hider([*held, *map(printable, held)])
+    return tuple(replace(one, path=hide(one.path), message=hide(one.message)) for one in findings)
 
 
 def _examine(document: Document, environ: Mapping[str, str] | None) -> tuple[StreamConfig, Report]:

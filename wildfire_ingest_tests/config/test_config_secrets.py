@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from wildfire_ingest.config import build
+from wildfire_ingest.config.finding import InvalidConfig
 from wildfire_ingest.config.loader import load
+from wildfire_ingest.config.secrecy import looks_secret
 from wildfire_ingest.errors import ConfigError
 
 CANARY = "c4n4ry+%/ value"
@@ -111,3 +113,65 @@ def test_a_variable_s_value_is_not_interpolated_again(tmp_path: Path) -> None:
     key = build.firms_settings(config.sources["f"]).map_key
     assert key is not None
     assert key.reveal() == "${ENV:KAFKA_SASL_PASSWORD}"
+
+
+ODD_SECRET = "sesame-open"
+
+
+@pytest.mark.parametrize(
+    "secret", [ODD_SECRET, "k3y", "1234", "LONG " + "wörd\x07 " * 20, "aB3dE5gH7jK9mN1pQ3sT5vW7"]
+)
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda s: {"sources": {"f": {"source_type": "nasa_firms", "custom_params": {"area": s}}}},
+        lambda s: {"sources": {"f": {"source_type": "nasa_firms", "custom_params": {s: 1}}}},
+        lambda s: {"sources": {"f": {"source_type": s}}},
+        lambda s: {"sources": {s: {"source_type": "nasa_firms", "cache_ttl_seconds": "x"}}},
+        lambda s: {"sources": {"f": {"source_type": "nasa_firms", "source_id": s}}},
+        lambda s: {"kafka": {"client_config": {s: 1}}},
+        lambda s: {"environment": {s: {}}, "environment_name": "other"},
+        lambda s: {"topics": {"a": {"config": {s: []}}}},
+        lambda s: {"custom_topic_mappings": {s: "wildfire-default"}},
+    ],
+)
+def test_a_value_of_the_environment_is_shown_nowhere_in_a_finding(write, secret, tmp_path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(write(secret)))
+
+    try:
+        said = load(path, environ={"FIRMS_MAP_KEY": "demo", "IOT_TOKEN": secret}).warnings
+    except InvalidConfig as error:
+        said = error.findings
+
+    told = " ".join(f"{one.path} {one.message}" for one in said)
+    assert "(not shown" in told
+    for form in (secret, secret[:30], json.dumps(secret)[1:-1]):
+        assert form not in told
+
+
+def test_a_deployment_value_may_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("environment: {production: {}}")
+
+    with pytest.raises(InvalidConfig, match="no environment 'prodution'"):
+        load(path, environ={"WILDFIRE_ENV": "prodution"})
+
+
+@pytest.mark.parametrize(
+    ("text", "is_secret"),
+    [
+        (LITERAL, True),
+        (f"https://x/{LITERAL}/1", True),
+        ("aB3dE5gH7jK9mN1pQ3sT5vW7", True),
+        ("aaaaaaaabbbbbbbbccccccccddddddddee", False),
+        ("abcdefabcdefabcdefabcdefabcdefabcdef", False),
+        ("facade_" * 6, False),
+        ("0" * 40, False),
+        ("a_source_of_thirty_three_letters_", False),
+        ("ViirsSnppNorthernCalifornia2024Detections", False),
+        ("-124.482003,32.534156,-114.131211,42.009518", False),
+    ],
+)
+def test_a_name_is_told_from_a_random_key(text: str, is_secret: bool) -> None:
+    assert looks_secret(text) is is_secret

@@ -149,3 +149,17 @@ def test_a_doubtful_file_loads_with_its_warning(case: str, tmp_path: Path) -> No
 )
 def test_a_fine_file_has_no_warning(text: str, tmp_path: Path) -> None:
     assert warnings(text, tmp_path) == []
+
+
+def test_nobody_is_warned_of_defaults_that_the_file_does_not_write(tmp_path: Path) -> None:
+    found = warnings("sources: {f: {source_type: nasa_firms}}", tmp_path)
+
+    assert [where for where, _ in found] == ["sources.f.ingestion.mode"]
+
+
+def test_a_written_interval_below_the_default_cache_time_is_warned_of(tmp_path: Path) -> None:
+    text = "sources: {f: {source_type: nasa_firms, ingestion: {polling_interval_seconds: 20}}}"
+
+    found = warnings(text, tmp_path)
+
+    assert any(where == "sources.f.cache_ttl_seconds" for where, _ in found)

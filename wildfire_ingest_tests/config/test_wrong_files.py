@@ -427,3 +427,14 @@ def test_json_is_refused_with_lines_too(text: str, expected: str, tmp_path: Path
 )
 def test_hostile_files_are_refused_quickly(text: str, tmp_path: Path) -> None:
     assert "expected" in refused(text, tmp_path, {}) or "levels" in refused(text, tmp_path, {})
+
+
+def test_a_bad_source_id_is_one_finding(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("sources: {'bad id!': {source_type: nasa_firms}}")
+
+    with pytest.raises(ConfigError) as caught:
+        load(path, environ={"FIRMS_MAP_KEY": "demo"})
+
+    (line,) = str(caught.value).splitlines()
+    assert "found 'bad id!'; expected letters, digits and _ only" in line
