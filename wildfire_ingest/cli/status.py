@@ -19,19 +19,26 @@ _COLUMNS = ("source", "mode", "state", "fetched", "published", "dead", "pending"
 @click.option("--json", "wants_json", is_flag=True, help="One JSON object per source.")
 @click.pass_context
 def command(ctx: click.Context, wants_json: bool) -> int:
-    """Show each source: whether it runs, what it has done, what waits, whether it may be asked."""
+    """Show each source: whether it runs, what it has done, what waits, whether it may be asked.
+
+    Ends with code 1 where a source's state file is damaged.
+    """
     config = config_of(ctx)
     now_us = SystemClock().now_us()
     found = [status(config, source_id, now_us) for source_id in config.sources]
     if wants_json:
         for one in found:
             click.echo(msgspec.json.encode(as_json(one)))
-        return exits.OK
+        return _code(found)
     print_table(_COLUMNS, map(_cells, found))
     for one in found:
         for line in _remarks(one):
             click.echo(exits.printable(f"{one.source_id}: {line}"))
-    return exits.OK
+    return _code(found)
+
+
+def _code(found: list[SourceStatus]) -> int:
+    return exits.WRONG if any(one.damage for one in found) else exits.OK
 
 
 def _cells(one: SourceStatus) -> list[str]:
@@ -45,6 +52,8 @@ def _cells(one: SourceStatus) -> list[str]:
 
 
 def _state(one: SourceStatus) -> str:
+    if one.damage:
+        return "damaged"
     if one.running_as is not None:
         return f"running ({one.running_as})"
     if one.spool is not None and "superseded" in one.spool.owner_epochs:
@@ -69,7 +78,7 @@ def _remarks(one: SourceStatus) -> list[str]:
     """What the table has no room for."""
     spool = one.spool
     if spool is None:
-        return []
+        return [one.damage] if one.damage else []
     remarks = [f"ledger does not close: {fault}" for fault in spool.ledger.faults()]
     remarks += [
         f"{records:,} records ({size:,} bytes) wait in {lane.name}"

@@ -79,7 +79,7 @@ def view(state_dir: Path, source_id: str, *, with_loads: bool = False) -> SpoolV
             if not db.execute("PRAGMA user_version").fetchone()[0]:
                 return None
             return _view(db, with_loads=with_loads)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, ValueError, TypeError) as error:  # not SQLite, or not ours
         raise SpoolCorrupt(
             f"{path} cannot be read ({error}); the source sets it aside at its next start: "
             "see docs/recovery.md"

@@ -8,6 +8,7 @@ from typing import Any
 from wildfire_ingest.clock import SECOND_US, iso_utc
 from wildfire_ingest.config import build
 from wildfire_ingest.config.model import StreamConfig
+from wildfire_ingest.errors import SpoolCorrupt
 from wildfire_ingest.observe.limits_view import LimitsView, limits
 from wildfire_ingest.observe.spool_view import SpoolView, owner_of, view
 
@@ -24,14 +25,16 @@ class SourceStatus:
     """The process that runs it on this machine."""
     limits: LimitsView
     spool: SpoolView | None
-    """None: it has not run here yet."""
+    """None: it has not run here yet, or its file is damaged."""
+    damage: str = ""
+    """What is wrong with the file, where it cannot be read."""
     oldest_pending_age_s: float | None = None
 
 
 def status(config: StreamConfig, source_id: str, now_us: int) -> SourceStatus:
-    """Read one source's state.  Raises SpoolCorrupt."""
+    """Read one source's state; a damaged spool is told, not raised."""
     source = config.sources[source_id]
-    spool = view(config.state_dir, source_id)
+    spool, damage = _spool(config, source_id)
     oldest_us = spool.oldest_pending_us if spool else None
     return SourceStatus(
         source_id=source_id,
@@ -41,8 +44,16 @@ def status(config: StreamConfig, source_id: str, now_us: int) -> SourceStatus:
         running_as=owner_of(config.state_dir, source_id),
         limits=limits(build.fetch_settings(config, source_id), now_us),
         spool=spool,
+        damage=damage,
         oldest_pending_age_s=(now_us - oldest_us) / SECOND_US if oldest_us else None,
     )
+
+
+def _spool(config: StreamConfig, source_id: str) -> tuple[SpoolView | None, str]:
+    try:
+        return view(config.state_dir, source_id), ""
+    except SpoolCorrupt as error:
+        return None, str(error)
 
 
 def as_json(found: SourceStatus) -> dict[str, Any]:
@@ -55,6 +66,7 @@ def as_json(found: SourceStatus) -> dict[str, Any]:
         "mode": found.mode,
         "running_as": found.running_as,
         "limits": asdict(found.limits),
+        "damage": found.damage or None,
         "ledger": spool.ledger.as_dict() if spool else None,
         "ledger_faults": list(spool.ledger.faults()) if spool else [],
         "pending": {
