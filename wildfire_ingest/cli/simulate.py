@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 
@@ -45,16 +46,29 @@ sources:
     custom_params: {{product: VIIRS_SNPP_NRT, area: world, map_key: "${{ENV:FIRMS_MAP_KEY}}"}}"""
 
 
+_RUNS_AWAY = (
+    "note: with --speed {speed:g} the world's time runs away from the clock that a source compares "
+    "its rows with: good for many answers in a short time, not for delays or for days on end"
+)
+
+
+def _finite(_: click.Context, option: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # passes every range: no comparison with it holds
+        raise click.BadParameter("found nan; expected a number", param=option)
+    return value
+
+
 @click.command()
 @click.argument("api", type=click.Choice(["firms"]), default="firms")
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Default: a free one.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the world that burns.")
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=86_400),
+    callback=_finite,
     default=1.0,
     show_default=True,
-    help="How much faster than the clock the world's time runs.",
+    help="How much faster than the clock the world's time runs; not 1: it runs away from it.",
 )
 @click.option(
     "--replay",
@@ -82,6 +96,8 @@ def command(
             base_url = server.start()
         except OSError as error:
             raise click.UsageError(f"port {port} cannot be used: {error.strerror}") from error
+        if speed != 1:
+            exits.say_line(_RUNS_AWAY.format(speed=speed))
         click.echo(base_url)
         click.echo(_SNIPPET.format(base_url=base_url))
         exits.say_line(f"serving until Ctrl-C; {base_url}/_simulator/state says what was served")

@@ -80,3 +80,21 @@ def test_each_preset_is_a_plan():
     assert all(fault_plan(name) for name in PRESETS)
     with pytest.raises(ConfigError, match="flaky"):
         fault_plan("nonsense")
+
+
+@pytest.mark.parametrize("speed", ["nan", "inf", "-inf", "0", "-1"])
+def test_a_speed_that_is_no_speed_is_refused(wildfire, speed):
+    found = wildfire("simulate", f"--speed={speed}")
+
+    assert found.exit_code == 2
+    (line,) = found.stderr.splitlines()
+    assert "--speed" in line
+
+
+def test_another_speed_says_that_its_world_runs_away_from_the_clock(simulator):
+    process, base_url = simulator("--speed", "60")
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+
+    assert base_url.startswith("http://127.0.0.1:")
+    assert "runs away from the clock" in stderr.splitlines()[0]
