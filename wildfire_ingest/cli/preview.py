@@ -20,7 +20,7 @@ from wildfire_ingest.clock import SECOND_US, SystemClock, iso_utc
 from wildfire_ingest.config import build
 from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.engine.ports import Source
-from wildfire_ingest.errors import FetchError
+from wildfire_ingest.errors import FetchError, SourceUnavailable
 from wildfire_ingest.fetch import answer
 from wildfire_ingest.fetch.client import ApiClient
 from wildfire_ingest.intake.intake import Weighed
@@ -74,6 +74,11 @@ def _asked(config: StreamConfig, source: Source) -> Iterator[Decoded]:
         client = ApiClient(build.fetch_settings(own, source.source_id), SystemClock())
         try:
             yield poll(source, client).decoded
+        except SourceUnavailable as error:
+            if error.status is not None:  # it was reached
+                raise
+            advice = "--body FILE reads a stored answer without network"
+            raise SourceUnavailable(f"{error}; {advice}") from error
         finally:
             client.close()
 

@@ -95,3 +95,4 @@ def test_a_source_that_is_down_ends_with_1_and_one_line(wildfire, write_config):
 
     assert found.exit_code == 1
     assert len(found.stderr.splitlines()) == 1
+    assert "; --body FILE reads a stored answer without network" in found.stderr
