@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient
 
 from wildfire_ingest.clock import Clock
 from wildfire_ingest.delivery import client_config
+from wildfire_ingest.delivery.cluster import Cluster
 from wildfire_ingest.delivery.hand_over import hand_over
 from wildfire_ingest.delivery.kafka_errors import classify, mapped
 from wildfire_ingest.delivery.offsets import OffsetsPartition, claim_key, offset_key
@@ -26,7 +26,6 @@ from wildfire_ingest.errors import BrokerUnavailable, RecordRefused
 from wildfire_ingest.offset import Claim, OffsetRecord, OffsetsView, PublisherName, partition_of
 from wildfire_ingest.record import Lane, Outgoing
 
-_PROBE_S = 1.0
 _SETTLE_S = client_config.MESSAGE_TIMEOUT_MS / 1000 + 5.0
 
 
@@ -63,23 +62,15 @@ class PlainSink:
         self._crash = crash
         self._partition = OffsetsPartition(settings, source_id)
         self._producers: dict[PublisherName, Producer] = {}
-        self._admin: AdminClient | None = None
+        self._cluster = Cluster(settings)
         self._need = threading.Event()
         self.epoch = 0
 
     def reachable(self) -> bool:
-        """Whether the cluster answers one metadata probe."""
-        try:
-            with mapped("asking for metadata"):
-                self._client().list_topics(self.settings.offsets_topic, timeout=_PROBE_S)
-        except BrokerUnavailable:
-            return False
-        return True
+        return self._cluster.reachable()
 
     def cluster_id(self) -> str:
-        """The cluster's own name."""
-        with mapped("asking for the cluster's id"):
-            return str(self._client().list_topics(timeout=10).cluster_id)
+        return self._cluster.cluster_id()
 
     def inspect(self, start: int, stop: threading.Event | None = None) -> OffsetsView:
         """Read what the offsets partition says; nobody can be fenced."""
@@ -161,11 +152,6 @@ class PlainSink:
         self.wake()
         self._producers.clear()
         self._partition.close()
-
-    def _client(self) -> AdminClient:
-        if self._admin is None:
-            self._admin = AdminClient(client_config.common(self.settings))
-        return self._admin
 
     def _producer(self, publisher: PublisherName) -> Producer:
         found = self._producers.get(publisher)

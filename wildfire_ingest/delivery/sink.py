@@ -9,11 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 
-from confluent_kafka.admin import AdminClient
-
 from wildfire_ingest.clock import Clock
-from wildfire_ingest.delivery import client_config
-from wildfire_ingest.delivery.kafka_errors import mapped
+from wildfire_ingest.delivery.cluster import Cluster
 from wildfire_ingest.delivery.offsets import OffsetsPartition
 from wildfire_ingest.delivery.producers import Prepared, ProducerPool
 from wildfire_ingest.delivery.settings import KafkaSettings
@@ -24,7 +21,6 @@ from wildfire_ingest.offset import PUBLISHERS, Claim, OffsetRecord, OffsetsView,
 from wildfire_ingest.record import Lane, Outgoing
 
 _TAKE_S = 20.0
-_PROBE_S = 1.0
 
 
 class KafkaSink:
@@ -49,7 +45,7 @@ class KafkaSink:
         """Publishers whose last transaction failed: the next one asks after each record."""
         self._need = threading.Event()
         self._over = threading.Event()
-        self._admin: AdminClient | None = None
+        self._cluster = Cluster(settings)
 
     @property
     def epoch(self) -> int:
@@ -57,22 +53,10 @@ class KafkaSink:
         return self._epoch
 
     def reachable(self) -> bool:
-        """Whether the cluster answers one metadata probe."""
-        if self._admin is None:
-            self._admin = AdminClient(client_config.common(self.settings))
-        try:
-            with mapped("asking for metadata"):
-                self._admin.list_topics(self.settings.offsets_topic, timeout=_PROBE_S)
-        except BrokerUnavailable:
-            return False
-        return True
+        return self._cluster.reachable()
 
     def cluster_id(self) -> str:
-        """The cluster's own name, to notice a replaced one."""
-        if self._admin is None:
-            self._admin = AdminClient(client_config.common(self.settings))
-        with mapped("asking for the cluster's id"):
-            return str(self._admin.list_topics(timeout=10).cluster_id)
+        return self._cluster.cluster_id()
 
     def inspect(self, start: int, stop: threading.Event | None = None) -> OffsetsView:
         """R3, first half: fence everyone else, then read what is committed."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import uuid
@@ -19,9 +18,8 @@ from pathlib import Path
 from wildfire_ingest.simulator.brokers_process import (
     LOOPBACK,
     BrokerNotStarted,
-    ServerProcess,
+    OwnBroker,
     free_ports,
-    wait_for_metadata,
 )
 
 LIBS_VARIABLE = "WILDFIRE_KAFKA_LIBS"
@@ -91,7 +89,7 @@ def missing_requirements() -> str | None:
     return None
 
 
-class ApacheKafka:
+class ApacheKafka(OwnBroker):
     """Apache Kafka 4.4.0, its data in `directory`; a restart keeps ports and data.
 
     `advertised_port` adds a listener whose clients are told to connect to that port instead: a
@@ -108,23 +106,10 @@ class ApacheKafka:
         advertised_port: int | None = None,
         properties: Mapping[str, str] | None = None,
     ) -> None:
-        self._directory = directory.absolute()
-        self._port, self._controller_port, self.behind_proxy_port = free_ports(3)
+        port, self._controller_port, self.behind_proxy_port = free_ports(3)
+        super().__init__(directory, port)
         self.advertised_port = advertised_port
         self._extra = dict(properties or {})
-        self._server: ServerProcess | None = None
-
-    @property
-    def bootstrap(self) -> str:
-        return f"{LOOPBACK}:{self._port}"
-
-    @property
-    def is_running(self) -> bool:
-        return self._server is not None and self._server.is_running
-
-    @property
-    def pid(self) -> int | None:
-        return self._server.pid if self._server is not None else None
 
     def start(self) -> str:
         """Start, or start again after stop() or kill(); returns `host:port` when it answers."""
@@ -136,33 +121,7 @@ class ApacheKafka:
         libs = fetch_jars(libs_folder())
         self._prepare(libs)
         command = [*self._java(libs), "kafka.Kafka", str(self._directory / "server.properties")]
-        self._server = ServerProcess(command, log=self._log, cwd=self._directory)
-        try:
-            wait_for_metadata(self.bootstrap, self._server, wait_s=START_WAIT_S)
-        except BaseException:
-            self.kill()
-            raise
-        return self.bootstrap
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-
-    def kill(self) -> None:
-        if self._server is not None:
-            self._server.kill()
-
-    def pause(self) -> None:
-        if self._server is not None:
-            self._server.signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        if self._server is not None:
-            self._server.signal(signal.SIGCONT)
-
-    @property
-    def _log(self) -> Path:
-        return self._directory / "broker.log"
+        return self._launch(command, wait_s=START_WAIT_S)
 
     def _java(self, libs: Path) -> list[str]:
         log4j = self._directory / "log4j2.properties"

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import signal
 import stat
 from pathlib import Path
 
 from wildfire_ingest.simulator.brokers_process import (
     LOOPBACK,
     BrokerNotStarted,
-    ServerProcess,
+    OwnBroker,
     free_ports,
-    wait_for_metadata,
 )
 
 START_WAIT_S = 30.0
@@ -41,28 +39,14 @@ def _binary() -> Path | None:
     return Path(spec.origin).with_name("noida-db")
 
 
-class NoidaDb:
+class NoidaDb(OwnBroker):
     """The embedded broker, its files in `directory`; a restart keeps the port."""
 
     name = "noida-db (embedded, not durable)"
     is_durable = False
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory.absolute()
-        (self._port,) = free_ports(1)
-        self._server: ServerProcess | None = None
-
-    @property
-    def bootstrap(self) -> str:
-        return f"{LOOPBACK}:{self._port}"
-
-    @property
-    def is_running(self) -> bool:
-        return self._server is not None and self._server.is_running
-
-    @property
-    def pid(self) -> int | None:
-        return self._server.pid if self._server is not None else None
+        super().__init__(directory, *free_ports(1))
 
     def start(self) -> str:
         """Start, or start again after stop() or kill(); returns `host:port` when it answers."""
@@ -75,31 +59,7 @@ class NoidaDb:
         self._directory.mkdir(parents=True, exist_ok=True)
         command = [str(binary), "start", "--only", "kafka", "--kafka-port", str(self._port)]
         command += ["--host", LOOPBACK, "--data-dir", str(self._directory / "data")]
-        self._server = ServerProcess(
-            command, log=self._directory / "broker.log", cwd=self._directory
-        )
-        try:
-            wait_for_metadata(self.bootstrap, self._server, wait_s=START_WAIT_S)
-        except BaseException:
-            self.kill()
-            raise
-        return self.bootstrap
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-
-    def kill(self) -> None:
-        if self._server is not None:
-            self._server.kill()
-
-    def pause(self) -> None:
-        if self._server is not None:
-            self._server.signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        if self._server is not None:
-            self._server.signal(signal.SIGCONT)
+        return self._launch(command, wait_s=START_WAIT_S)
 
 
 def _allow_to_run(binary: Path) -> None:

@@ -155,3 +155,51 @@ def wait_for_metadata(bootstrap: str, server: ServerProcess, *, wait_s: float) -
         f"the broker at {bootstrap} gave no metadata within {wait_s:.0f} s;"
         f" it wrote: {server.log_tail()}"
     )
+
+
+class OwnBroker:
+    """A broker that is a process of ours: what all of them share."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self._directory = directory.absolute()
+        self._port = port
+        self._server: ServerProcess | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def is_running(self) -> bool:
+        return self._server is not None and self._server.is_running
+
+    @property
+    def pid(self) -> int | None:
+        return self._server.pid if self._server is not None else None
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+
+    def kill(self) -> None:
+        if self._server is not None:
+            self._server.kill()
+
+    def pause(self) -> None:
+        if self._server is not None:
+            self._server.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        if self._server is not None:
+            self._server.signal(signal.SIGCONT)
+
+    def _launch(self, command: list[str], *, wait_s: float) -> str:
+        """Start the process; `host:port` once it answers for its metadata."""
+        log = self._directory / "broker.log"
+        self._server = ServerProcess(command, log=log, cwd=self._directory)
+        try:
+            wait_for_metadata(self.bootstrap, self._server, wait_s=wait_s)
+        except BaseException:
+            self.kill()
+            raise
+        return self.bootstrap
