@@ -134,12 +134,8 @@ def _source(config: StreamConfig, source_id: str, source: SourceModel, report: R
     path: KeyPath = ("sources", source_id)
     interval_s = source.poll_interval_s
     ttl_s = source.cache_ttl_seconds
-    if (
-        interval_s is not None
-        and ttl_s >= interval_s
-        and config.performance.enable_caching
-        and _paces_itself(source)
-    ):
+    caches = config.performance.enable_caching and source.has_own_pace
+    if caches and interval_s is not None and ttl_s >= interval_s:
         report.warn(
             "cache_ttl",
             (*path, "cache_ttl_seconds"),
@@ -171,14 +167,6 @@ def _source(config: StreamConfig, source_id: str, source: SourceModel, report: R
         )
     if isinstance(source.custom_params, FirmsParams):
         _firms_keys(source.custom_params, (*path, "custom_params"), report)
-
-
-def _paces_itself(source: SourceModel) -> bool:
-    """Whether the file says how often: nobody is warned of defaults that he did not write."""
-    intervals = {"polling_interval_seconds", "schedule_interval_seconds"}
-    return "cache_ttl_seconds" in source.model_fields_set or bool(
-        intervals & source.ingestion.model_fields_set
-    )
 
 
 def _is_set(source: SourceModel) -> bool:

@@ -104,6 +104,13 @@ class SourceModel(Model):
         return float(self.ingestion.schedule_interval_seconds or DEFAULT_SCHEDULE_S)
 
     @property
+    def has_own_pace(self) -> bool:
+        """Whether the file says how often the API is asked; else nobody chose it."""
+        intervals = {"polling_interval_seconds", "schedule_interval_seconds"}
+        written = self.ingestion.model_fields_set & intervals
+        return bool(written) or "cache_ttl_seconds" in self.model_fields_set
+
+    @property
     def cron(self) -> str | None:
         """The cron line (UTC) of a batch source; None in the other modes."""
         if self.ingestion.mode != "batch":
