@@ -21,6 +21,9 @@ from wildfire_ingest.errors import SourceUnavailable
 
 FILE_NAME = "limits.sqlite"
 BUSY_TIMEOUT_S = 10.0
+_RETRY_S = 0.05
+_PRIMARY_CODE = 0xFF
+"""The low byte of an extended result code (sqlite.org/rescode.html)."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS pace (name TEXT PRIMARY KEY, state_us INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS spent (name TEXT NOT NULL, at_us INTEGER NOT NULL, units INTEGER);
@@ -58,8 +61,7 @@ class SharedState:
         """
         with self._lock:
             try:
-                connection = self._opened()
-                connection.execute("BEGIN IMMEDIATE")
+                connection = self._begun()
                 with connection:
                     yield connection
             except (sqlite3.Error, OSError) as error:
@@ -76,6 +78,25 @@ class SharedState:
                 self._connection.close()
             self._connection = None
 
+    def _begun(self) -> sqlite3.Connection:
+        """A connection in a write transaction.
+
+        SQLite does not wait for a lock wherever waiting could be a deadlock, such as when several
+        processes make the file and switch it to WAL at once: then it is for us to try again.
+        """
+        tries = int(BUSY_TIMEOUT_S / _RETRY_S)
+        while True:
+            try:
+                connection = self._opened()
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                tries -= 1
+                if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or not tries:
+                    raise
+                threading.Event().wait(_RETRY_S)
+            else:
+                return connection
+
     def _opened(self) -> sqlite3.Connection:
         # A connection must not cross a fork (sqlite.org/howtocorrupt.html, 2.6).
         if self._connection is None or self._pid != os.getpid():
@@ -88,10 +109,14 @@ class SharedState:
         connection = sqlite3.connect(
             self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 

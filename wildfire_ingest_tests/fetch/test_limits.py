@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 
@@ -336,3 +337,19 @@ def test_any_retry_after_is_a_bounded_wait_or_nothing(value):
     found = parse_retry_after(value, NOW)
 
     assert found is None or 0 <= found <= LONGEST_PAUSE_US
+
+
+def test_many_that_make_the_shared_file_at_once_all_get_it(tmp_path):
+    def make(place: Path, together: threading.Barrier) -> bool:
+        state = SharedState(place)
+        together.wait()
+        with state.transaction() as db:
+            found = db.execute("SELECT count(*) FROM pace").fetchone()
+        state.close()
+        return found == (0,)
+
+    for n in range(25):
+        together = threading.Barrier(8)
+        with ThreadPoolExecutor(8) as pool:
+            made = [pool.submit(make, tmp_path / str(n), together) for _ in range(8)]
+            assert all(one.result(timeout=60) for one in made)
