@@ -22,6 +22,7 @@ from wildfire_ingest.errors import SourceUnavailable
 FILE_NAME = "limits.sqlite"
 BUSY_TIMEOUT_S = 10.0
 _RETRY_S = 0.05
+_PRIVATE = 0o600
 _PRIMARY_CODE = 0xFF
 """The low byte of an extended result code (sqlite.org/rescode.html)."""
 _SCHEMA = """
@@ -61,7 +62,8 @@ class SharedState:
         """
         with self._lock:
             try:
-                connection = self._begun()
+                connection = self._opened()
+                connection.execute("BEGIN IMMEDIATE")
                 with connection:
                     yield connection
             except (sqlite3.Error, OSError) as error:
@@ -78,25 +80,6 @@ class SharedState:
                 self._connection.close()
             self._connection = None
 
-    def _begun(self) -> sqlite3.Connection:
-        """A connection in a write transaction.
-
-        SQLite does not wait for a lock wherever waiting could be a deadlock, such as when several
-        processes make the file and switch it to WAL at once: then it is for us to try again.
-        """
-        tries = int(BUSY_TIMEOUT_S / _RETRY_S)
-        while True:
-            try:
-                connection = self._opened()
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                tries -= 1
-                if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or not tries:
-                    raise
-                threading.Event().wait(_RETRY_S)
-            else:
-                return connection
-
     def _opened(self) -> sqlite3.Connection:
         # A connection must not cross a fork (sqlite.org/howtocorrupt.html, 2.6).
         if self._connection is None or self._pid != os.getpid():
@@ -107,11 +90,11 @@ class SharedState:
         private_directory(self.path.parent)
         _private_file(self.path)
         connection = sqlite3.connect(
-            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            self.path, timeout=0, isolation_level=None, check_same_thread=False
         )
         try:
+            _switch_to_wal(connection)
             connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
-            connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = OFF")
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
         except BaseException:
@@ -120,18 +103,48 @@ class SharedState:
         return connection
 
 
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait here when several processes make the file at once: try again."""
+    for left in reversed(range(int(BUSY_TIMEOUT_S / _RETRY_S) + 1)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or not left:
+                raise
+            threading.Event().wait(_RETRY_S)
+        else:
+            return
+
+
 def private_directory(directory: Path) -> None:
     """Make `directory`, for this user only, where it does not exist yet."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _private_file(path: Path) -> None:
-    # O_NOFOLLOW: a planted link must not make us write into another file.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    """Make the file, for this user only, and refuse one that is somebody else's.
+
+    It is never opened here: closing any descriptor of it would drop the locks that SQLite holds
+    on it in this process (sqlite.org/howtocorrupt.html, 2.2).
+    """
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-            raise PermissionError(f"{path} is not a file of this user")
-        os.fchmod(descriptor, 0o600)
+        found = path.lstat()
+    except FileNotFoundError:
+        _make_empty(path)
+        found = path.lstat()
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        raise PermissionError(f"{path} is not a file of this user")
+    if stat.S_IMODE(found.st_mode) != _PRIVATE:
+        path.chmod(_PRIVATE)
+
+
+def _make_empty(path: Path) -> None:
+    """Make the file unless another has; both are well."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
+    os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))
+    try:
+        path.hardlink_to(fresh)
+    except FileExistsError:
+        return
     finally:
-        os.close(descriptor)
+        fresh.unlink()

@@ -340,7 +340,7 @@ def test_any_retry_after_is_a_bounded_wait_or_nothing(value):
 
 
 def test_many_that_make_the_shared_file_at_once_all_get_it(tmp_path):
-    def make(place: Path, together: threading.Barrier) -> bool:
+    def make(place, together):
         state = SharedState(place)
         together.wait()
         with state.transaction() as db:
