@@ -82,8 +82,3 @@ def partition_of(source_id: str) -> int:
     """The source's partition of the offsets topic: the same in every process and release."""
     digest = blake2b(source_id.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % PARTITIONS
-
-
-def publisher_of(lane: Lane) -> PublisherName:
-    """Who sends a lane."""
-    return "express" if lane.is_express else "bulk"
