@@ -31,7 +31,7 @@ from wildfire_ingest.intake.intake import Intake, IntakeSettings
 from wildfire_ingest.intake.overflow import OverflowArchive
 from wildfire_ingest.intake.spool import Spool
 from wildfire_ingest.record import Body, Lane
-from wildfire_ingest.sources.catalog import CONNECTORS
+from wildfire_ingest.sources.catalog import CONNECTORS, build_connector
 
 CRASH_VARIABLE = "WILDFIRE_CRASH"
 """For tests: the named crash point at which this process kills itself."""
@@ -67,7 +67,8 @@ def find_source(config: StreamConfig, source_id: str) -> SourceModel:
 def build_source(config: StreamConfig, source_id: str) -> Source:
     """What to ask and how to read it."""
     model = find_source(config, source_id)
-    return CONNECTORS[model.source_type](build.firms_settings(model))
+    source: Source = build_connector(build.source_settings(model))
+    return source
 
 
 def engine_settings(

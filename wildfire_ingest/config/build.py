@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from wildfire_ingest.config.connectors import NoaaAlertsParams, NoaaWeatherParams
 from wildfire_ingest.config.firms import (
     QUOTA_INTERVAL_S,
     QUOTA_UNITS,
@@ -17,7 +18,7 @@ from wildfire_ingest.config.firms import (
 )
 from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.config.rules import declared_topics
-from wildfire_ingest.config.source import SourceModel
+from wildfire_ingest.config.source import DEFAULT_SCHEDULE_S, SourceModel
 from wildfire_ingest.config.topics import DEFAULT_TOPIC, TopicModel
 from wildfire_ingest.delivery.settings import KafkaSettings, TopicSettings
 from wildfire_ingest.dispatch.settings import (
@@ -28,15 +29,24 @@ from wildfire_ingest.dispatch.settings import (
     ThrottleSettings,
 )
 from wildfire_ingest.exchange import Secret
-from wildfire_ingest.fetch.settings import ApiQuota, FetchSettings
+from wildfire_ingest.fetch.settings import USER_AGENT, ApiQuota, FetchSettings
 from wildfire_ingest.intake.settings import SpoolSettings
 from wildfire_ingest.record import Lane
-from wildfire_ingest.sources.nasa_firms import FirmsSettings
+from wildfire_ingest.sources.settings import (
+    FirmsSettings,
+    NwsAlertsSettings,
+    NwsObservationsSettings,
+)
 
 DAY_S = 86_400
 MAX_RECORDS_PER_LOAD = 5_000
 DEFAULT_BUFFER_RECORDS = 100
 DEFAULT_BUFFER_S = 5.0
+LONGEST_ROTATION = 60
+"""Requests of one poll at most: a poll is one unit of work, spooled at its end."""
+PART_FOR_POLLS = 0.8
+"""Of the request rate; the rest is for retries."""
+SourceSettings = FirmsSettings | NwsObservationsSettings | NwsAlertsSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +191,7 @@ def fetch_settings(config: StreamConfig, source_id: str) -> FetchSettings:
         base_url=source.server,
         state_dir=config.state_dir,
         rate_limit_per_minute=source.rate_limit_per_minute,
+        user_agent=_contact(source),
         quota=_quota(source),
         deadline_s=source.timeout_seconds,
         cache_ttl_s=source.cache_ttl_seconds if config.performance.enable_caching else 0.0,
@@ -188,6 +199,11 @@ def fetch_settings(config: StreamConfig, source_id: str) -> FetchSettings:
         max_consecutive_failures=config.reliability.max_consecutive_failures,
         circuit_open_s=config.reliability.circuit_breaker_timeout_seconds,
     )
+
+
+def _contact(source: SourceModel) -> str:
+    """NWS wants to know whom to call; the others take what they get."""
+    return getattr(source.custom_params, "user_agent", None) or USER_AGENT
 
 
 def _quota(source: SourceModel) -> ApiQuota | None:
@@ -227,6 +243,42 @@ def gather_settings(config: StreamConfig, source_id: str) -> GatherSettings:
     return GatherSettings(records=records, seconds=seconds)
 
 
+def source_settings(source: SourceModel) -> SourceSettings:
+    """What the source's connector needs to know.  Raises TypeError where there is none yet."""
+    params = source.custom_params
+    if isinstance(params, NoaaWeatherParams):
+        return _observations_settings(source, params)
+    if isinstance(params, NoaaAlertsParams):
+        return NwsAlertsSettings(
+            source_id=source.source_id,
+            state=params.state,
+            zones=tuple(params.zones),
+            alert_types=tuple(params.alert_types),
+            window_s=_window_s(source),
+        )
+    return firms_settings(source)
+
+
+def _observations_settings(
+    source: SourceModel, params: NoaaWeatherParams
+) -> NwsObservationsSettings:
+    interval_s = source.poll_interval_s or DEFAULT_SCHEDULE_S
+    fitting = int(source.rate_limit_per_minute * interval_s / 60 * PART_FOR_POLLS)
+    return NwsObservationsSettings(
+        source_id=source.source_id,
+        stations=tuple(params.stations),
+        zones=tuple(params.zones),
+        state=params.state,
+        data_types=tuple(params.data_types),
+        requests_per_poll=max(1, min(fitting, LONGEST_ROTATION)),
+        window_s=_window_s(source),
+    )
+
+
+def _window_s(source: SourceModel) -> int | None:
+    return source.window_days * DAY_S if source.window_days is not None else None
+
+
 def firms_settings(source: SourceModel) -> FirmsSettings:
     """What a nasa_firms source asks for.  Raises TypeError for another source type."""
     params = source.custom_params
@@ -241,7 +293,7 @@ def firms_settings(source: SourceModel) -> FirmsSettings:
         feed=params.feed,
         static_span=params.static_span,
         static_region=params.static_region,
-        window_s=source.window_days * DAY_S if source.window_days is not None else None,
+        window_s=_window_s(source),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+USER_AGENT = "wildfire-ingest"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiQuota:
@@ -40,4 +42,4 @@ class FetchSettings:
     max_attempts: int = 3
     backoff_base_s: float = 1.0
     backoff_max_s: float = 30.0
-    user_agent: str = "wildfire-ingest"
+    user_agent: str = USER_AGENT

@@ -29,3 +29,33 @@ class FirmsSettings:
     """As in the file's name: Global, USA_contiguous_and_Hawaii, Canada, South_America …"""
     window_s: int | None = None
     """None: longer than the span that the feed serves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NwsObservationsSettings:
+    """Observations of NWS stations: those named, those of the zones, those of the state."""
+
+    source_id: str
+    stations: tuple[str, ...] = ()
+    """Station ids, e.g. KSAC."""
+    zones: tuple[str, ...] = ()
+    """Forecast zones, e.g. CAZ041: one request has all their stations."""
+    state: str | None = None
+    """Two letters: every station of the state, in rotation."""
+    data_types: tuple[str, ...] = ()
+    """Measurements to keep; none: all."""
+    requests_per_poll: int = 20
+    """So many stations or zones a poll; the next poll goes on where this one ended."""
+    window_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NwsAlertsSettings:
+    """Active NWS alerts of a state, of zones, or of the whole country."""
+
+    source_id: str
+    state: str | None = None
+    zones: tuple[str, ...] = ()
+    alert_types: tuple[str, ...] = ()
+    """Events to keep, e.g. Red Flag Warning, in any case of letters; none: all."""
+    window_s: int | None = None
