@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
-from wildfire_ingest.assembly import running_source
 from wildfire_ingest.config.model import StreamConfig
-from wildfire_ingest.engine.parts import Parts
 from wildfire_ingest.engine.summary import RunSummary
 from wildfire_ingest.errors import IngestError, SpoolBusy
-from wildfire_ingest.orchestration.reporter import TroubleLog, metadata_of, records_sent
+from wildfire_ingest.intake.pause import paused
+from wildfire_ingest.orchestration.reporter import Metadata, metadata_of, records_sent
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
     KafkaProducerResource,
     ThrottlerResource,
 )
+from wildfire_ingest.orchestration.source_engine import source_engine
 from wildfire_ingest.orchestration.termination import graceful
 
+Resources = tuple[ApiClientResource, KafkaProducerResource, ThrottlerResource]
 RETRIABLE = frozenset({"failed", "undelivered"})
 """Endings after which the same run can succeed; a superseded one cannot."""
 
@@ -40,16 +39,8 @@ def ingest(
     throttler: ThrottlerResource,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Poll once and deliver what waits.  Raises Failure where that was not possible."""
-    tuned = throttler.applied(kafka.applied(api.applied(config)))
-    with graceful() as stop, ExitStack() as stack:
-
-        def with_resources(parts: Parts) -> Parts:
-            fetcher, sink = api.client(source_id, tuned), kafka.sink(source_id, tuned)
-            for part in (fetcher, sink):
-                stack.callback(getattr(part, "close", lambda: None))
-            return replace(parts, fetcher=fetcher, sink=sink, lag=throttler.lag(tuned))
-
-        summary = _run_once(context, tuned, source_id, stop, with_resources)
+    with graceful() as stop:
+        summary = _run_once(context, config, source_id, stop, (api, kafka, throttler))
         if summary is None:
             return
         wrote = records_sent(summary) > 0
@@ -70,25 +61,30 @@ def _run_once(
     config: StreamConfig,
     source_id: str,
     stop: threading.Event,
-    with_resources: Any,
+    resources: Resources,
 ) -> RunSummary | None:
-    """The run's numbers; None when another process runs the source already."""
+    """The run's numbers; None where the source is paused or another process runs it already."""
+    pause = paused(config.state_dir, source_id)
+    if pause is not None:
+        _say_not_run(context, f"paused {pause.reason}".strip())
+        return None
     try:
-        with running_source(
-            config, source_id, observer=TroubleLog(), replace=with_resources
-        ) as engine:
+        with source_engine(config, source_id, *resources) as engine:
             return engine.run_once(stop)
     except SpoolBusy as error:
         context.log.info("already running: %s", error)
-        context.log_event(
-            dg.AssetObservation(
-                context.asset_key,
-                metadata={"records_sent": 0, "stop_reason": "already running"},
-            )
-        )
+        _say_not_run(context, "already running")
         return None
     except IngestError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
+
+
+def _say_not_run(context: dg.AssetExecutionContext, why: str) -> None:
+    metadata: Metadata = {
+        "records_sent": dg.MetadataValue.int(0),
+        "stop_reason": dg.MetadataValue.text(why),
+    }
+    context.log_event(dg.AssetObservation(context.asset_key, metadata=metadata))
 
 
 def _raise_unless_good(summary: RunSummary) -> None:

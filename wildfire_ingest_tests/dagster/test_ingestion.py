@@ -12,7 +12,7 @@ from wildfire_ingest.errors import SourceUnavailable
 from wildfire_ingest.fetch.client import ApiClient
 from wildfire_ingest.intake.ledger import Ledger
 from wildfire_ingest.intake.spool import Spool
-from wildfire_ingest.orchestration import ingestion
+from wildfire_ingest.orchestration import source_engine
 from wildfire_ingest.orchestration.build import build_definitions
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
@@ -170,7 +170,7 @@ def engine_that_ends(monkeypatch, summary):
     def running(*_args, **_options):
         yield Ended()
 
-    monkeypatch.setattr(ingestion, "running_source", running)
+    monkeypatch.setattr(source_engine, "running_source", running)
     yield
 
 
