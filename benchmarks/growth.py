@@ -40,6 +40,13 @@ class OneTopic:
         del body_type
         return Lane.LOW
 
+    def count(self, body_type: type[Body], records: int) -> None:
+        """Not counted."""
+
+    def resolutions(self) -> dict[str, int]:
+        """Not counted."""
+        return {}
+
 
 def old_ids(count: int) -> np.ndarray:
     """Ids of rows accepted earlier, spread over the window's days."""

@@ -51,6 +51,12 @@ class SourceRoutes:
     def lane(self, body_type: type[Body]) -> Lane | Callable[[Body], Lane]:
         return self.resolver.lane_for(self.source_id, body_type, self.default_lane)
 
+    def count(self, body_type: type[Body], records: int) -> None:
+        self.resolver.count(self.source_id, body_type, records)
+
+    def resolutions(self) -> Mapping[str, int]:
+        return {str(by): n for by, n in self.resolver.counts().resolutions.items()}
+
 
 def find_source(config: StreamConfig, source_id: str) -> SourceModel:
     """The source of that id.  Raises ConfigError that names those there are."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from wildfire_ingest.clock import SECOND_US
@@ -23,7 +23,7 @@ from wildfire_ingest.engine.poll import Poller
 from wildfire_ingest.engine.publish import Publisher, Stopped, Undelivered
 from wildfire_ingest.engine.recover import Permissions, Recovery
 from wildfire_ingest.engine.settings import EngineSettings
-from wildfire_ingest.engine.summary import Ending, RunSummary
+from wildfire_ingest.engine.summary import Ending, RunSummary, less, summed
 from wildfire_ingest.errors import FetchError, IngestError, SpoolFull, Superseded
 from wildfire_ingest.offset import PUBLISHERS
 
@@ -58,6 +58,9 @@ class Engine:
         self._recovery = Recovery(settings, parts, permissions or Permissions(), intake_lock)
         self._care = Care(settings, parts, self._board)
         self._before = parts.spool.ledger()
+        self._asked_before = parts.fetcher.counters
+        self._resolved_before = dict(parts.intake.resolutions())
+        self._started_us: int | None = None
         self._used = False
 
     @property
@@ -79,7 +82,7 @@ class Engine:
 
     def snapshot(self) -> RunSummary:
         """The run so far, for a metric or a display; safe from any thread."""
-        return self._summary("done", "", 0.0)
+        return self._summary("done", "")
 
     # the run
 
@@ -87,7 +90,7 @@ class Engine:
         if self._used:
             raise RuntimeError("an Engine runs once: its board has ended; make another one")
         self._used = True
-        started_us = self._clock.monotonic_us()
+        self._started_us = self._clock.monotonic_us()
         run = _Run(stop)
         self._parts.intake.restore(self._parts.spool.index_rows())
         self._say_what_was_found()
@@ -108,8 +111,7 @@ class Engine:
         if isinstance(run.error, Superseded):
             self._keep_superseded(run.error)
         ending, message = _ending(run)
-        duration_s = (self._clock.monotonic_us() - started_us) / SECOND_US
-        return self._summary(ending, message, duration_s)
+        return self._summary(ending, message)
 
     def _keep_superseded(self, error: Superseded) -> None:
         """E3: from now on only a person lets this spool publish again.
@@ -220,37 +222,60 @@ class Engine:
             return max(next_us, now_us + int(error.retry_after_s * SECOND_US))
         return next_us
 
-    def _summary(self, ending: Ending, message: str, duration_s: float) -> RunSummary:
+    def _summary(self, ending: Ending, message: str) -> RunSummary:
         ledger = self._parts.spool.ledger()
-        polls, throttle = self._poller.tally, self._board.throttle_report()
-        topics: dict[str, int] = {}
-        for publisher in self._publishers:
-            for topic, n in dict(publisher.tally.topics).items():
-                topics[topic] = topics.get(topic, 0) + n
         delta = ledger.minus(self._before)
-        newest = polls.newest_observed_s
+        polls, asked, throttle = (
+            self._poller.tally,
+            self._parts.fetcher.counters,
+            self._board.throttle_report(),
+        )
+        published, queue = [p.tally for p in self._publishers], self._board.counts()
+        duration_s = self._since_start_s()
         return RunSummary(
             source_id=self._settings.source_id,
             ending=ending,
-            ledger=delta.plus(type(delta)(pending=self._before.pending)),
+            ledger=replace(delta, pending=ledger.pending),
+            life=ledger,
             polls=polls.polls,
             empty_polls=polls.empty,
             failed_polls=polls.failed,
             cache_hits=polls.cache_hits,
-            api_calls=self._parts.fetcher.counters.api_calls,
-            api_errors=self._parts.fetcher.counters.api_errors,
-            transactions=sum(p.tally.transactions for p in self._publishers),
-            delivery_failures=sum(p.tally.failures for p in self._publishers),
+            api_calls=asked.api_calls - self._asked_before.api_calls,
+            api_errors=asked.api_errors - self._asked_before.api_errors,
+            transactions=sum(tally.transactions for tally in published),
+            delivery_failures=sum(tally.failures for tally in published),
+            delivery_retries=sum(tally.retries for tally in published),
+            queue_size=queue.size,
+            queue_enqueued=queue.enqueued,
+            queue_dequeued=queue.dequeued,
+            queue_dropped=queue.dropped,
             throttle_state=throttle.state,
             throttle_level=throttle.level,
+            throttle_adjustments=throttle.adjustments,
+            throttle_pauses=sum(tally.pauses for tally in published),
             consumer_lag=throttle.lag,
-            topics=topics,
+            topics=summed(tally.topics for tally in published),
+            resolutions=less(self._parts.intake.resolutions(), self._resolved_before),
+            total_sent=delta.published - delta.dead,
+            uptime_s=duration_s,
             duration_s=duration_s,
-            newest_observed_age_s=self._clock.now_us() / SECOND_US - newest if newest else None,
+            newest_observed_age_s=self._age_s(polls.newest_observed_s * SECOND_US),
+            newest_row_age_s=self._age_s(self._parts.spool.meta("row_at_us")),
             epoch=self._parts.sink.epoch,
             message=message,
             ledger_faults=ledger.faults(),
         )
+
+    def _since_start_s(self) -> float:
+        if self._started_us is None:
+            return 0.0
+        return (self._clock.monotonic_us() - self._started_us) / SECOND_US
+
+    def _age_s(self, at_us: str | bytes | int | None) -> float | None:
+        if not isinstance(at_us, int) or not at_us:
+            return None
+        return max(0.0, (self._clock.now_us() - at_us) / SECOND_US)
 
 
 def _ending(run: _Run) -> tuple[Ending, str]:

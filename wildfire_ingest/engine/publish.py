@@ -56,6 +56,10 @@ class Tally:
     transactions: int = 0
     failures: int = 0
     records: int = 0
+    retries: int = 0
+    """Loads that were sent again after a failure."""
+    pauses: int = 0
+    """How often the throttle held it back."""
     topics: dict[str, int] = field(default_factory=dict)
 
 
@@ -79,6 +83,8 @@ class Publisher:
         self._held_until_us: dict[Lane, int] = {}
         self._failing_since_us: int | None = None
         self._failures_in_a_row = 0
+        self._failed: set[tuple[Lane, int]] = set()
+        """Loads that a failed transaction held."""
 
     def start_from(self, offset: int) -> None:
         """The end of the offsets partition that recovery has read."""
@@ -114,6 +120,7 @@ class Publisher:
 
     def _wait_throttled(self, batch: Batch) -> None:
         seconds = batch.wait_s or 0.0
+        self.tally.pauses += 1
         report = self._board.throttle_report()
         if seconds >= 1.0:
             self._observer.emit(
@@ -130,6 +137,7 @@ class Publisher:
         started_us = self._clock.monotonic_us()
         outgoing = [self._spool.read(load, self._settings.dlq_topic) for load in loads]
         through = {load.lane: load.seq for load in loads}
+        self._count_retries(loads)
         try:
             offset = self._sink.send(self.name, outgoing, self._offsets(outgoing, through))
         except Superseded:
@@ -164,6 +172,11 @@ class Publisher:
                 duration_s=(self._clock.monotonic_us() - started_us) / SECOND_US,
             )
         )
+
+    def _count_retries(self, loads: Sequence[Load]) -> None:
+        again = self._failed.intersection((load.lane, load.seq) for load in loads)
+        self.tally.retries += len(again)
+        self._failed -= again
 
     def _count(self, outgoing: Sequence[Outgoing]) -> None:
         topics = self.tally.topics
@@ -204,6 +217,7 @@ class Publisher:
             self._failing_since_us = None
             self._count([out for out, load in zip(outgoing, loads, strict=True) if load in sent])
         left = [load for load in loads if load not in sent]
+        self._failed.update((load.lane, load.seq) for load in left)
         if isinstance(error, RecordRefused) and left:
             try:
                 self._refused(error, left)

@@ -6,7 +6,8 @@ loads are durable.  Every row of the answer is counted in exactly one column of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -40,6 +41,14 @@ class Routes(Protocol):
     def topic(self, body_type: type[Body]) -> str | Callable[[Body], str]: ...
 
     def lane(self, body_type: type[Body]) -> Lane | Callable[[Body], Lane]: ...
+
+    def count(self, body_type: type[Body], records: int) -> None:
+        """So many went to the constant topic of their type."""
+        ...
+
+    def resolutions(self) -> Mapping[str, int]:
+        """How many records each kind of rule decided."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +91,10 @@ class Intake:
         self._routes = routes
         self.seen = Seen(settings.window_s)
         self._rejects: dict[bytes, int] = {}
+
+    def resolutions(self) -> Mapping[str, int]:
+        """How many records each kind of rule has sent to their topics."""
+        return self._routes.resolutions()
 
     def restore(self, id_rows: Iterable[npt.NDArray[np.void]]) -> None:
         """Rebuild the index, from what the spool keeps or the topics hold; the old one goes."""
@@ -210,7 +223,11 @@ class Intake:
         )
 
     def _topics(self, records: Sequence[Record]) -> list[str]:
-        routes = {kind: self._routes.topic(kind) for kind in {type(r.body) for r in records}}
+        types = Counter(type(r.body) for r in records)
+        routes = {kind: self._routes.topic(kind) for kind in types}
+        for kind, route in routes.items():
+            if isinstance(route, str):
+                self._routes.count(kind, types[kind])
         chosen = set(routes.values())
         if len(chosen) == 1 and isinstance(only := chosen.pop(), str):
             return [only] * len(records)

@@ -114,6 +114,9 @@ class Spool:
             loads = [self._insert(db, p, poll, before, now_us) for p in packed]
             put_meta(db, "poll", poll)
             put_meta(db, "cursor", cursor)
+            put_meta(db, "polled_at_us", now_us)
+            if counts.accepted or counts.rejected:
+                put_meta(db, "row_at_us", now_us)
             count(db, counts)
             keep(loads, packed)
         return loads

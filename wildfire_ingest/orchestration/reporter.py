@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from wildfire_ingest.config.model import StreamConfig
+from wildfire_ingest.config.source import SourceModel
 from wildfire_ingest.engine.events import (
     DeadLettered,
     Degraded,
@@ -19,9 +21,11 @@ from wildfire_ingest.engine.events import (
     PollFailed,
 )
 from wildfire_ingest.engine.summary import RunSummary
+from wildfire_ingest.orchestration import translator
 
 LOG = logging.getLogger("wildfire_ingest.run")
 Metadata = Mapping[str, dg.MetadataValue]  # what materialization, observation and failure take
+ReportedEvent = dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation
 MAX_TOPICS = 10
 TROUBLE = (PollFailed, DeliveryFailed, Degraded, Evicted, DeadLettered)
 
@@ -92,6 +96,41 @@ def _texts(summary: RunSummary) -> dict[str, dg.MetadataValue]:
     if summary.ledger_faults:
         texts["ledger_faults"] = dg.MetadataValue.text("; ".join(summary.ledger_faults))
     return texts
+
+
+class WindowReporter:
+    """What Dagster is told of one source's run, window by window."""
+
+    def __init__(self, config: StreamConfig, source: SourceModel) -> None:
+        self._key = translator.source_key(source)
+        del config
+
+    def events(self, summary: RunSummary, *, final: bool = False) -> list[ReportedEvent]:
+        """The events of one window, `summary` of it; none where nothing happened.
+
+        `final`: it is the run's last window.
+        """
+        del final
+        if records_sent(summary) > 0:
+            return [dg.AssetMaterialization(self._key, metadata=metadata_of(summary))]
+        if is_troubled(summary):
+            return [dg.AssetObservation(self._key, metadata=metadata_of(summary))]
+        return []
+
+
+def is_troubled(summary: RunSummary) -> bool:
+    """Whether a person looks for this window although it sent nothing."""
+    ledger = summary.ledger
+    return bool(
+        summary.failed_polls
+        or summary.delivery_failures
+        or summary.throttle_pauses
+        or ledger.rejected
+        or ledger.dead
+        or ledger.evicted
+        or ledger.quarantined
+        or summary.ledger_faults
+    )
 
 
 class TroubleLog:

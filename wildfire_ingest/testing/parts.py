@@ -87,6 +87,12 @@ class FakeRoutes:
         del body_type
         return self.in_lane
 
+    def count(self, body_type: type[Body], records: int) -> None:
+        """Not counted."""
+
+    def resolutions(self) -> Mapping[str, int]:
+        return {}
+
 
 @dataclass(slots=True)
 class FakeLag:

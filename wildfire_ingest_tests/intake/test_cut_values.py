@@ -35,6 +35,12 @@ class Constant:
     def lane(self, body_type: type[Body]) -> Lane:
         return Lane.LOW
 
+    def count(self, body_type: type[Body], records: int) -> None:
+        pass
+
+    def resolutions(self) -> dict[str, int]:
+        return {}
+
 
 def new_intake(source_id: str = "wörks_1") -> Intake:
     return Intake(
