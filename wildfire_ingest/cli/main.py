@@ -21,6 +21,8 @@ COMMANDS = {
     "lint": "Check the configuration.",
     "preview": "Show what a source would send; send nothing.",
     "run": "Run sources: from their APIs into Kafka.",
+    "pause": "Stop sources in good order, whoever runs them, until they are resumed.",
+    "resume": "Let paused sources run again.",
     "topics": "Compare the cluster's topics with the declared ones, or create them.",
     "dlq": "Look at the dead letters.",
     "audit": "Prove that nothing is lost and nothing doubled.",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import click
 
 from wildfire_ingest.cli import exits
@@ -30,15 +28,15 @@ def command(ctx: click.Context, source: str, take_over: bool, republish: bool) -
     """
     config = config_of(ctx)
     (name,) = chosen(config, (source,))
-    stop = threading.Event()
     run = SourceRun(
         config,
         name,
-        lambda engine: engine.deliver_pending(stop),
+        lambda engine, stop: engine.deliver_pending(stop),
         EventLog(),
         permissions=Permissions(take_over=take_over, republish=republish),
+        heeds_pause=False,  # it does not poll, and a person has just asked for it
     )
-    code = watched([run], stop)
+    code = watched([run])
     if code == exits.OK and run.summary is not None:
         done, left = run.summary.ledger.published, run.summary.ledger.pending
         exits.say_line(

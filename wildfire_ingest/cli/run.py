@@ -38,29 +38,36 @@ def command(ctx: click.Context, sources: tuple[str, ...], once: bool, for_s: flo
     """Run each SOURCE: ask its API, deliver to Kafka, exactly once.
 
     SIGINT or SIGTERM ends it in good order (what waits is delivered, or stays spooled); a second
-    one aborts.  At the end one JSON line per source goes to stdout.
+    one aborts.  A source that is paused ends in the same good order, or does not begin; the
+    others go on.  At the end one JSON line per source goes to stdout.
     """
     if once and for_s is not None:
         raise click.UsageError("--once and --for exclude each other: give one of them")
     config = config_of(ctx)
     names = chosen(config, sources)
-    stop = threading.Event()
+    for one in names:
+        if not config.sources[one].enabled:
+            exits.say_line(
+                f"note: {one} is disabled (enabled: false): it runs as it was named here"
+            )
     work: Work = (
-        (lambda engine: engine.run_once(stop))
+        (lambda engine, stop: engine.run_once(stop))
         if once
-        else (lambda engine: engine.run_forever(stop, for_s))
+        else (lambda engine, stop: engine.run_forever(stop, for_s))
     )
     endless = not once and for_s is None
-    runs = [SourceRun(config, one, work, EventLog(), continuous=endless) for one in names]
-    return watched(runs, stop)
+    return watched([SourceRun(config, one, work, EventLog(), continuous=endless) for one in names])
 
 
-def watched(runs: Sequence[SourceRun], stop: threading.Event) -> int:
+def watched(runs: Sequence[SourceRun]) -> int:
     """Start the runs, show them until all have ended, print the summaries; the exit code."""
-    with stopped_by_signals(stop), shown(runs, SystemClock().monotonic_us) as refresh:
+    stops = [run.stop for run in runs]
+    with stopped_by_signals(*stops), shown(runs, SystemClock().monotonic_us) as refresh:
         for run in runs:
             run.start()
         while not all(run.join(REFRESH_S) for run in runs):
+            for run in runs:
+                run.heed_pause()
             refresh()
     for run in runs:
         if run.summary is not None:
@@ -72,19 +79,26 @@ def watched(runs: Sequence[SourceRun], stop: threading.Event) -> int:
         elif run.code and run.summary is not None:
             reasons = [run.summary.message, *run.summary.ledger_faults]
             exits.say_line(f"error: {run.source_id}: {'; '.join(filter(None, reasons))}")
+        elif run.paused is not None and run.summary is not None and run.summary.message:
+            exits.say_line(
+                f"{run.source_id}: {run.summary.message}; `wildfire-ingest resume "
+                f"{run.source_id}` lets it run again"
+            )
     return max(run.code for run in runs)
 
 
 @contextmanager
-def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """The first SIGINT or SIGTERM sets `stop`, the second ends the process at once."""
+def stopped_by_signals(*stops: threading.Event) -> Iterator[None]:
+    """The first SIGINT or SIGTERM sets every stop, the second ends the process at once."""
+    asked = threading.Event()  # a stop may have been set for another reason
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        if asked.is_set():
             # What was spooled is safe at any instant; the next start settles the rest.
             os.write(2, b"aborted; what waits stays in the spool\n")
             os._exit(exits.INTERRUPTED)
-        stop.set()
+        for event in (asked, *stops):
+            event.set()
 
     before = {number: signal.signal(number, on_signal) for number in SIGNALS}
     try:

@@ -33,7 +33,7 @@ def config(write_config):
 
 @pytest.fixture
 def run(config):
-    return SourceRun(config, SOURCE, lambda _engine: SUMMARY, Silent())
+    return SourceRun(config, SOURCE, lambda _engine, _stop: SUMMARY, Silent())
 
 
 def shown(run, rates=None, now_us=0):
@@ -70,7 +70,7 @@ def test_the_rate_is_that_of_the_last_second_or_more():
 
 
 def test_a_source_whose_engine_fails_has_a_summary_with_every_key(run, config):
-    def broken(_engine):
+    def broken(_engine, _stop):
         raise ZeroDivisionError("by zero")
 
     failing = SourceRun(config, SOURCE, broken, Silent())
