@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 
 import dagster as dg
 
@@ -11,6 +12,8 @@ from wildfire_ingest.errors import ConfigError
 from wildfire_ingest.orchestration.build import build_definitions
 
 LOG = logging.getLogger("wildfire_ingest.definitions")
+# Dagster copies each sensor with a parameter of its own that is in beta, and warns of itself.
+warnings.filterwarnings("ignore", "Parameter `owners` of initializer", dg.BetaWarning)
 
 
 @dg.definitions

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
 from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.config.source import SourceModel
-from wildfire_ingest.orchestration import batch, translator
+from wildfire_ingest.orchestration import batch, continuous, supervisor, translator
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
     KafkaProducerResource,
@@ -21,26 +22,30 @@ from wildfire_ingest.sources.catalog import CONNECTORS
 LOG = logging.getLogger("wildfire_ingest.definitions")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objects:
+    """What Dagster gets of one source, by its mode."""
+
+    asset: Any
+    job: Any
+    schedules: Sequence[dg.ScheduleDefinition] = field(default_factory=list)
+    sensors: Sequence[dg.SensorDefinition] = field(default_factory=list)
+
+
 def build_definitions(
     config: StreamConfig, resources: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """Assets, jobs and schedules of the sources that this process owns.
+    """Assets, jobs, schedules and sensors of the sources that this process owns.
 
     `resources` replaces `api`, `kafka` or `throttler`, e.g. by a test's subclass.
     """
     sources = [source for source in config.owned_sources if source.source_type in CONNECTORS]
-    jobs = {source.source_id: batch.source_job(config, source) for source in sources}
+    objects = [objects_of(config, source) for source in sources]
     return dg.Definitions(
-        assets=[
-            *(batch.source_asset(config, source) for source in sources),
-            *translator.topic_specs(config, sources),
-        ],
-        jobs=list(jobs.values()),
-        schedules=[
-            batch.source_schedule(source, source.cron, jobs[source.source_id])
-            for source in sources
-            if has_schedule(source) and source.cron is not None
-        ],
+        assets=[*(one.asset for one in objects), *translator.topic_specs(config, sources)],
+        jobs=[one.job for one in objects],
+        schedules=[schedule for one in objects for schedule in one.schedules],
+        sensors=[sensor for one in objects for sensor in one.sensors],
         resources={
             "api": ApiClientResource.of(config),
             "kafka": KafkaProducerResource.of(config),
@@ -51,15 +56,18 @@ def build_definitions(
     )
 
 
-def has_schedule(source: SourceModel) -> bool:
-    """Whether a schedule starts it; the other modes are started by hand until theirs is built."""
-    if source.ingestion.mode == "batch":
-        return True
-    LOG.warning(
-        "source %s: what starts a %s source is not built yet; start job ingest_%s by hand,"
-        " or use mode batch",
-        source.source_id,
-        source.ingestion.mode,
-        source.source_id,
+def objects_of(config: StreamConfig, source: SourceModel) -> Objects:
+    """A schedule, a sensor or a long-lived op: the source's mode decides."""
+    if source.ingestion.mode == "continuous_streaming":
+        job = continuous.stream_job(config, source)
+        return Objects(
+            asset=translator.source_spec(config, source),
+            job=job,
+            sensors=[supervisor.supervising_sensor(config, source, job)],
+        )
+    asset, run = batch.source_asset(config, source), batch.source_job(config, source)
+    if source.ingestion.mode == "real_time" or source.cron is None:
+        return Objects(asset=asset, job=run)
+    return Objects(
+        asset=asset, job=run, schedules=[batch.source_schedule(source, source.cron, run)]
     )
-    return False

@@ -51,7 +51,7 @@ def ingest(
             context.log_event(
                 dg.AssetMaterialization(context.asset_key, metadata=metadata_of(summary))
             )
-    _raise_unless_good(summary)
+    raise_unless_good(summary)
     if wrote:
         yield dg.MaterializeResult(metadata=metadata_of(summary))
 
@@ -87,7 +87,8 @@ def _say_not_run(context: dg.AssetExecutionContext, why: str) -> None:
     context.log_event(dg.AssetObservation(context.asset_key, metadata=metadata))
 
 
-def _raise_unless_good(summary: RunSummary) -> None:
+def raise_unless_good(summary: RunSummary) -> None:
+    """Raises Failure, with the numbers, for a run that did not end well."""
     if summary.succeeded:
         return
     if summary.ledger_faults:

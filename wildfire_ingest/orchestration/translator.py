@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from datetime import timedelta
 
 import dagster as dg
 
@@ -23,6 +24,12 @@ SOURCE_TAG, MODE_TAG, FINGERPRINT_TAG = (
     "wildfire/mode",
     "wildfire/fingerprint",
 )
+STREAM_TAG, HEARTBEAT_TAG, DRAIN_TAG = (
+    "wildfire/stream",
+    "wildfire/heartbeat",
+    "wildfire/drain",
+)
+"""Of a continuous run: whose it is, when it last lived (epoch seconds), why it should end."""
 
 
 def source_key(source: SourceModel) -> dg.AssetKey:
@@ -54,8 +61,15 @@ def source_spec(config: StreamConfig, source: SourceModel) -> dg.AssetSpec:
             MODE_TAG: source.ingestion.mode,
         },
         skippable=True,
+        freshness_policy=freshness(source),
         metadata={"topic": topic_of(config, source), "server": source.server},
     )
+
+
+def freshness(source: SourceModel) -> dg.FreshnessPolicy:
+    """When a source that sends nothing is noticed; it follows materializations: data, not runs."""
+    fails_after = timedelta(seconds=source.freshness_s)
+    return dg.FreshnessPolicy.time_window(fail_window=fails_after, warn_window=fails_after / 2)
 
 
 def topic_specs(config: StreamConfig, sources: Iterable[SourceModel]) -> list[dg.AssetSpec]:

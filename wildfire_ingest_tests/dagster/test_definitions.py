@@ -94,19 +94,35 @@ def test_an_instance_has_only_its_own_sources(configured):
     assert list(jobs_of(build_definitions(config))) == ["ingest_firms_b"]
 
 
-@pytest.mark.parametrize("mode", ["real_time", "continuous_streaming"])
-def test_a_source_of_another_mode_has_its_job_and_a_warning_instead_of_a_trigger(
-    configured, caplog, mode
-):
-    other = source(ingestion={"mode": mode, "polling_interval_seconds": 60})
-    config = configured(document(sources={"firms_test": other}))
+def test_a_continuous_source_has_its_job_and_the_sensor_that_keeps_it_alive(configured):
+    stream = source(ingestion={"mode": "continuous_streaming", "polling_interval_seconds": 60})
+    definitions = build_definitions(configured(document(sources={"firms_test": stream})))
 
-    with caplog.at_level(logging.WARNING):
-        definitions = build_definitions(config)
-
-    assert list(jobs_of(definitions)) == ["ingest_firms_test"]
+    assert list(jobs_of(definitions)) == ["continuous_firms_test"]
+    (sensor,) = [one for one in definitions.sensors or () if one.name == "supervise_firms_test"]
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     assert not definitions.schedules
-    assert f"firms_test: what starts a {mode} source is not built yet" in caplog.text
+
+
+def test_the_asset_of_a_continuous_source_cannot_be_materialized_past_its_supervisor(configured):
+    stream = source(ingestion={"mode": "continuous_streaming", "polling_interval_seconds": 60})
+    definitions = build_definitions(configured(document(sources={"firms_test": stream})))
+
+    node = definitions.resolve_asset_graph().get(KEY)
+    assert node.is_external
+    assert node.group_name == "nasa_firms"
+
+
+def test_a_continuous_run_is_never_retried_by_dagster_itself(configured):
+    stream = source(ingestion={"mode": "continuous_streaming", "polling_interval_seconds": 60})
+    definitions = build_definitions(configured(document(sources={"firms_test": stream})))
+
+    job = jobs_of(definitions)["continuous_firms_test"]
+    assert job.executor_def is dg.in_process_executor
+    assert job.run_tags["dagster/max_retries"] == "0"
+    assert job.run_tags["wildfire/stream"] == "firms_test"
+    for node in job.nodes:
+        assert job.get_retry_policy_for_handle(NodeHandle(node.name, None)) is None
 
 
 def test_every_job_runs_in_one_process_and_no_step_is_retried(configured):

@@ -12,7 +12,7 @@ from wildfire_ingest.errors import SourceUnavailable
 from wildfire_ingest.fetch.client import ApiClient
 from wildfire_ingest.intake.ledger import Ledger
 from wildfire_ingest.intake.spool import Spool
-from wildfire_ingest.orchestration import source_engine
+from wildfire_ingest.orchestration import ingestion, source_engine
 from wildfire_ingest.orchestration.build import build_definitions
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
@@ -200,7 +200,7 @@ def test_an_ending_decides_whether_a_retry_makes_sense(world, monkeypatch, endin
 
 def _allows_retries(monkeypatch, summary):
     with pytest.raises(dg.Failure) as raised:
-        ingestion._raise_unless_good(summary)
+        ingestion.raise_unless_good(summary)
     return raised.value.allow_retries
 
 

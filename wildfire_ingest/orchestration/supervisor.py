@@ -1,0 +1,105 @@
+"""The sensor that keeps exactly one run of a continuous source alive; its toggle is the source's.
+
+It reads the source's runs from Dagster, lets `supervision` decide, and does that one thing.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from wildfire_ingest.clock import SECOND_US, SystemClock
+from wildfire_ingest.config.model import StreamConfig
+from wildfire_ingest.config.source import SourceModel
+from wildfire_ingest.intake.pause import paused
+from wildfire_ingest.orchestration import translator
+from wildfire_ingest.orchestration.continuous import job_name, sensor_name
+from wildfire_ingest.orchestration.supervision import LIVE, Decision, RunView, decide
+
+EVERY_S = 15
+RUNS_LOOKED_AT = 12
+DUPLICATE_TAG = "wildfire/duplicate"
+OVERTAKEN = "its process gave no sign of life; the supervisor starts another run"
+
+
+def supervising_sensor(
+    config: StreamConfig, source: SourceModel, job: dg.JobDefinition
+) -> dg.SensorDefinition:
+    """`supervise_<id>`; on from the start, a person's toggle in the UI wins."""
+    source_id = source.source_id
+    fingerprint = translator.fingerprint(config, source)
+
+    @dg.sensor(
+        name=sensor_name(source_id),
+        job=job,
+        minimum_interval_seconds=EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Keeps one run of {source_id} alive; switched off, the run drains and ends.",
+    )
+    def supervise(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        runs = views(context.instance, source_id)
+        pause = paused(config.state_dir, source_id)
+        if pause is not None and not any(run.status in LIVE for run in runs):
+            return dg.SkipReason(f"paused {pause.reason}: wildfire-ingest resume {source_id}")
+        decision = decide(
+            runs,
+            fingerprint=fingerprint,
+            now_s=SystemClock().now_us() / SECOND_US,
+            switched_on_s=context.last_sensor_start_time or 0.0,
+        )
+        if decision.action == "launch":
+            # One run an ended run, whoever asks twice.
+            before = runs[0].run_id if runs else "first"
+            return dg.RunRequest(run_key=f"{source_id}:{before}:{fingerprint}")
+        act(context.instance, decision)
+        return dg.SkipReason(decision.reason)
+
+    return supervise
+
+
+def views(instance: dg.DagsterInstance, source_id: str) -> list[RunView]:
+    """The latest runs of the source's continuous job, newest first."""
+    found = instance.get_run_records(
+        dg.RunsFilter(job_name=job_name(source_id)), limit=RUNS_LOOKED_AT
+    )
+    return [view(record) for record in found]
+
+
+def view(record: Any) -> RunView:  # Dagster's class is private
+    """What counts of one of Dagster's records."""
+    run, tags = record.dagster_run, record.dagster_run.tags
+    return RunView(
+        run_id=run.run_id,
+        status=run.status.value,
+        fingerprint=tags.get(translator.FINGERPRINT_TAG, ""),
+        created_s=record.create_timestamp.timestamp(),
+        started_s=record.start_time,
+        ended_s=record.end_time,
+        heartbeat_s=_seconds(tags.get(translator.HEARTBEAT_TAG)),
+        is_draining=translator.DRAIN_TAG in tags,
+        is_duplicate=DUPLICATE_TAG in tags,
+    )
+
+
+def act(instance: dg.DagsterInstance, decision: Decision) -> None:
+    """Do what was decided to a run that exists."""
+    if decision.action in {"leave", "launch"}:
+        return
+    run = instance.get_run_by_id(decision.run_id)
+    if run is None or run.is_finished:
+        return
+    match decision.action:
+        case "drain":
+            instance.add_run_tags(run.run_id, {translator.DRAIN_TAG: decision.reason})
+        case "bury":
+            instance.report_run_failed(run, message=OVERTAKEN)
+        case "cancel_duplicate":
+            instance.add_run_tags(run.run_id, {DUPLICATE_TAG: decision.reason})
+            instance.report_run_canceled(run, message=decision.reason)
+
+
+def _seconds(text: str | None) -> float | None:
+    """A tag is anybody's to write."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
