@@ -53,11 +53,16 @@ class Request:
     expects: Literal["csv", "json", "binary"] = "csv"
     cost: float = 1.0
     """What this request takes from its API's quota, in the API's own units."""
+    may_be_missing: bool = False
+    """404 is an answer like any other: Answer(status=404), no failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A body that passed the checks that hold for every API (status 200, whole, no HTML)."""
+    """A body that passed the checks that hold for every API (status 200, whole, no HTML).
+
+    With status 404, of a request that may be missing: whatever the body was.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -67,4 +72,6 @@ class Answer:
     from_cache: bool = False
     """From the response cache: no poll took place."""
     not_modified: bool = False
-    """The server said 304: nothing new; body is empty."""
+    """Nothing new since the rows that are durable: a 304, or the same bytes; body is empty."""
+    awaits_poll: bool = False
+    """From the cache, and no poll has its rows yet."""

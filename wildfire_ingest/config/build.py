@@ -46,6 +46,16 @@ LONGEST_ROTATION = 60
 """Requests of one poll at most: a poll is one unit of work, spooled at its end."""
 PART_FOR_POLLS = 0.8
 """Of the request rate; the rest is for retries."""
+LOOK_TTL_S = 300.0
+"""So long a run may take to start and still take over what the sensor's look was answered."""
+FIRE_ALERTS = ContentRule(
+    field="event",
+    matches=r"^((red flag warning|fire weather watch|extreme fire danger|fire warning)$"
+    r"|evacuation\b)",
+    lane=Lane.CRITICAL,
+)
+"""Weather alerts that cannot wait, whatever the priority of their source.  It stands after the
+rules of the file, which therefore win; other records have no `event`."""
 SourceSettings = FirmsSettings | NwsObservationsSettings | NwsAlertsSettings
 
 
@@ -159,7 +169,8 @@ def routing_settings(config: StreamConfig) -> RoutingSettings:
             )
             for rule in rules.content
             if rule.topic is None or rule.topic in declared
-        ),
+        )
+        + (FIRE_ALERTS,),
         patterns=tuple(
             PatternRule(pattern=rule.pattern, topic=rule.topic)
             for rule in rules.patterns
@@ -195,6 +206,7 @@ def fetch_settings(config: StreamConfig, source_id: str) -> FetchSettings:
         quota=_quota(source),
         deadline_s=source.timeout_seconds,
         cache_ttl_s=source.cache_ttl_seconds if config.performance.enable_caching else 0.0,
+        look_ttl_s=LOOK_TTL_S if source.ingestion.mode == "real_time" else 0.0,
         allow_insecure_http=source.allow_insecure_http,
         max_consecutive_failures=config.reliability.max_consecutive_failures,
         circuit_open_s=config.reliability.circuit_breaker_timeout_seconds,
@@ -254,6 +266,7 @@ def source_settings(source: SourceModel) -> SourceSettings:
             state=params.state,
             zones=tuple(params.zones),
             alert_types=tuple(params.alert_types),
+            requests_per_poll=_requests_per_poll(source),
             window_s=_window_s(source),
         )
     return firms_settings(source)

@@ -56,6 +56,10 @@ class Fetcher(Protocol):
     @property
     def counters(self) -> Counters: ...
 
+    def serve(self, spool_id: str) -> None:
+        """Rows go into this spool from now on: what another spool took in is not in it."""
+        ...
+
     def settled(self) -> None:
         """The rows of every answer handed over until now are durable."""
         ...

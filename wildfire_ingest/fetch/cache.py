@@ -1,10 +1,11 @@
 """Answers kept for a while: one file each, named by a hash, shared by all processes.
 
 An entry serves three ends: a repeat within the time to live (no poll), one process's look that
-another takes over as its poll, and the validators of a conditional request.  Whether an entry
-was taken, and whether its rows are durable, stands in the shared state, so that exactly one
-process takes it.  A cache that cannot be written costs a request, never a poll.  Times: integer
-microseconds, wall clock.
+another takes over as its poll, and what is new of a later answer: the validators of a conditional
+request, and the bytes.  Which spool took an entry, and in which its rows are durable, stands in
+the shared state: exactly one poll takes it, and a spool that was made anew, or adopted another's
+end, is told everything again.  A cache that cannot be written costs a request, never a poll.
+Times: integer microseconds, wall clock.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from wildfire_ingest.fetch.shared_state import SharedState, hashed, private_dire
 KEPT_US = 2 * 24 * 3600 * SECOND_US
 """An entry that nobody renewed for so long is removed; a conditional request needs it longer
 than its time to live."""
+_VALIDATORS = (("etag", "If-None-Match"), ("last-modified", "If-Modified-Since"))
+_NOBODY = 0
 _KEPT_HEADERS = frozenset({"content-type", "date", "etag", "last-modified", "expires"})
 
 
@@ -58,8 +61,7 @@ class Entry:
 
     def validators(self) -> dict[str, str]:
         """The headers that ask "anything new since?"; none where the server gave no validator."""
-        asked = (("etag", "If-None-Match"), ("last-modified", "If-Modified-Since"))
-        return {ask: self.headers[given] for given, ask in asked if given in self.headers}
+        return {ask: self.headers[given] for given, ask in _VALIDATORS if given in self.headers}
 
 
 class ResponseCache:
@@ -69,6 +71,11 @@ class ResponseCache:
         self._state = state
         self._directory = state_dir / "answers"
         self._of = (source_id, base_url)
+        self._spool = _mark("")
+
+    def serve(self, spool_id: str) -> None:
+        """Taken and settled mean by this spool from now on."""
+        self._spool = _mark(spool_id)
 
     def name_of(self, request: Request) -> str:
         """The same for the same request with the same secrets; shows neither."""
@@ -97,7 +104,8 @@ class ResponseCache:
             ).fetchone()
         if row is None:
             return entry
-        return replace(entry, validated_at_us=row[0], taken=bool(row[1]), settled=bool(row[2]))
+        taken, settled = (one == self._spool for one in row[1:])
+        return replace(entry, validated_at_us=row[0], taken=taken, settled=settled)
 
     def keep(
         self, request: Request, headers: Mapping[str, str], body: bytes, now_us: int
@@ -105,33 +113,38 @@ class ResponseCache:
         """Keep a new answer; None where the disk did not take it."""
         kept = {key: value for key, value in headers.items() if key in _KEPT_HEADERS}
         entry = Entry(self.name_of(request), now_us, now_us, kept, body)
-        head = _Head(now_us, hashlib.sha256(body).hexdigest(), kept)
-        try:
-            private_directory(self._directory)
-            self._write(entry.name, msgspec.json.encode(head) + b"\n", body, now_us)
-        except OSError:
+        if not self._stored(entry, now_us):
             return None
         with self._state.transaction() as db:
-            row = (entry.name, now_us, now_us)
-            db.execute("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, 0, 0)", row)
+            row = (entry.name, now_us, now_us, _NOBODY, _NOBODY)
+            db.execute("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?)", row)
         return entry
+
+    def renew(self, entry: Entry, headers: Mapping[str, str], now_us: int) -> Entry:
+        """The same bytes came again: keep them under the validators that came with them."""
+        new = {key: value for key, value in headers.items() if key in _KEPT_HEADERS}
+        if all(new.get(key) == entry.headers.get(key) for key, _ in _VALIDATORS):
+            return entry  # a new Date alone is not worth a write
+        renewed = replace(entry, headers=new)
+        return renewed if self._stored(renewed, now_us) else entry
 
     def take(self, entry: Entry) -> bool:
         """Have this answer as one's poll; True for exactly one caller of all processes."""
         with self._state.transaction() as db:
             done = db.execute(
-                "UPDATE answer SET taken = 1 WHERE name = ? AND fetched_at_us = ? AND taken = 0",
-                (entry.name, entry.fetched_at_us),
+                "UPDATE answer SET taken = ? WHERE name = ? AND fetched_at_us = ? AND taken <> ?",
+                (self._spool, entry.name, entry.fetched_at_us, self._spool),
             )
             return done.rowcount == 1
 
     def settle(self, entry: Entry) -> None:
         """Its rows are durable."""
-        self._set(entry, "settled = 1")
+        self._set(entry, "settled = ?", self._spool)
 
-    def validated(self, entry: Entry, now_us: int) -> None:
-        """The server said that it is still true."""
-        self._set(entry, f"validated_at_us = {int(now_us)}")
+    def validated(self, entry: Entry, now_us: int, *, taken: bool) -> None:
+        """The server said that it is still true: to a poll (`taken`), or to a look."""
+        taker = self._spool if taken else _NOBODY
+        self._set(entry, "validated_at_us = ?, taken = ?", now_us, taker)
 
     def drop(self, request: Request) -> None:
         """Forget what is no answer after all."""
@@ -149,10 +162,21 @@ class ResponseCache:
         with self._state.transaction() as db:
             db.execute("DELETE FROM answer WHERE validated_at_us < ?", (limit_us,))
 
-    def _set(self, entry: Entry, what: str) -> None:
+    def _set(self, entry: Entry, what: str, *values: int) -> None:
         with self._state.transaction() as db:
             where = (entry.name, entry.fetched_at_us)
-            db.execute(f"UPDATE answer SET {what} WHERE name = ? AND fetched_at_us = ?", where)
+            found = "name = ? AND fetched_at_us = ?"
+            db.execute(f"UPDATE answer SET {what} WHERE {found}", (*values, *where))
+
+    def _stored(self, entry: Entry, now_us: int) -> bool:
+        digest = hashlib.sha256(entry.body).hexdigest()
+        head = _Head(entry.fetched_at_us, digest, dict(entry.headers))
+        try:
+            private_directory(self._directory)
+            self._write(entry.name, msgspec.json.encode(head) + b"\n", entry.body, now_us)
+        except OSError:
+            return False
+        return True
 
     def _read(self, name: str) -> bytes:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -175,3 +199,8 @@ class ResponseCache:
             with suppress(OSError):
                 path.unlink()
             raise
+
+
+def _mark(spool_id: str) -> int:
+    """A spool as the shared state names it; never that of nobody."""
+    return int.from_bytes(hashlib.sha256(spool_id.encode()).digest()[:7], "big") | 1

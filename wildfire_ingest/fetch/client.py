@@ -7,8 +7,9 @@ What a caller sees of the cache:
   within the time to live a repeat is `Answer(from_cache=True)`: no poll took place;
   `fetch(…, take_look=True)` has a kept answer that nobody took yet as its own poll
     (from_cache=False), exactly one caller of all processes: a sensor looks, the run takes;
-  "nothing new" (304) is said only of an answer whose rows are durable (`settled`): of any
-    other the kept body is handed over again, for its rows may never have reached the spool.
+  "nothing new" (304, or the same bytes again) is said only of an answer whose rows are durable
+    (`settled`) in the spool that is served: of any other the kept body is handed over again,
+    for its rows may never have reached that spool.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from wildfire_ingest.clock import SECOND_US, Clock
 from wildfire_ingest.errors import (
@@ -26,9 +26,10 @@ from wildfire_ingest.errors import (
     SourceRejected,
     SourceUnavailable,
 )
-from wildfire_ingest.exchange import Answer, Request, Secret
+from wildfire_ingest.exchange import Answer, Request
 from wildfire_ingest.fetch import answer, redact
 from wildfire_ingest.fetch.cache import Entry, ResponseCache
+from wildfire_ingest.fetch.call import Call, Failure, unanswered
 from wildfire_ingest.fetch.circuit import Refuse
 from wildfire_ingest.fetch.circuits import SourceCircuit
 from wildfire_ingest.fetch.counters import Counting, FetchCounters
@@ -41,34 +42,6 @@ from wildfire_ingest.fetch.target import Target
 from wildfire_ingest.fetch.transport import NoReply, Reply, Transport
 
 MAX_REDIRECTS = 3
-
-
-@dataclass(slots=True)
-class _Call:
-    """One fetch under way."""
-
-    request: Request
-    shown: str
-    secrets: frozenset[Secret]
-    deadline_us: int
-    stop: threading.Event | None
-    entry: Entry | None
-    trial: bool = False
-    asked: bool = False
-    take_look: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """An attempt that brought no answer."""
-
-    error: FetchError
-    passes: bool = False
-    """Another attempt may succeed at once."""
-    at_once: bool = False
-    """Opens the circuit."""
-    blameless: bool = False
-    """Not the source's fault: stopped, no token."""
 
 
 class ApiClient:
@@ -91,6 +64,7 @@ class ApiClient:
         )
         self._transport = Transport(settings, self._target)
         self._ttl_us = int(settings.cache_ttl_s * SECOND_US)
+        self._look_ttl_us = max(self._ttl_us, int(settings.look_ttl_s * SECOND_US))
         self._retries = RetryPolicy(
             settings.max_attempts,
             int(settings.backoff_base_s * SECOND_US),
@@ -129,7 +103,7 @@ class ApiClient:
             )
         call.trial = verdict.trial
         outcome = self._ask(call)
-        if isinstance(outcome, _Failure):
+        if isinstance(outcome, Failure):
             # The poll may end here, with earlier answers of it unspooled: a later poll, of other
             # requests, must not vouch for them.
             self.abandoned()
@@ -138,6 +112,10 @@ class ApiClient:
             raise outcome.error.with_traceback(None)
         self._circuit.succeeded()
         return outcome
+
+    def serve(self, spool_id: str) -> None:
+        """Rows go into this spool from now on: what another spool took in is not in it."""
+        self._cache.serve(spool_id)
 
     def abandoned(self) -> None:
         """The poll ended before its rows were durable: what it was handed stays unsettled."""
@@ -161,30 +139,38 @@ class ApiClient:
         self._transport.close()
         self._state.close()
 
-    def _begin(self, request: Request, stop: threading.Event | None, *, take_look: bool) -> _Call:
+    def _begin(self, request: Request, stop: threading.Event | None, *, take_look: bool) -> Call:
         if not self._pruned:
             self._pruned = True
             self._cache.prune(self._clock.now_us())
         secrets = frozenset((*request.secrets.values(), *request.secret_headers.values()))
         redact.REDACTOR.learn(secrets)
         deadline_us = self._clock.monotonic_us() + int(self._settings.deadline_s * SECOND_US)
-        entry = self._cache.find(request) if self._ttl_us > 0 else None
+        entry = self._cache.find(request) if self._look_ttl_us > 0 else None
         shown = redact.redact(self._target.shown(request), secrets)
-        return _Call(request, shown, secrets, deadline_us, stop, entry, take_look=take_look)
+        return Call(request, shown, secrets, deadline_us, stop, entry, take_look=take_look)
 
-    def _from_cache(self, call: _Call) -> Answer | None:
+    def _from_cache(self, call: Call) -> Answer | None:
         now_us = self._clock.now_us()
         entry = call.entry
-        if entry is None or not entry.is_fresh(now_us, self._ttl_us):
+        if entry is None or not entry.is_fresh(now_us, self._look_ttl_us):
             return None
         if call.take_look and self._cache.take(entry):
             self._counting.add(looks_taken=1)
-            self._handed[entry.name] = entry
-            return Answer(200, entry.headers, entry.body, entry.validated_at_us)
+            return self._of_entry(entry, entry.validated_at_us)
+        if not entry.is_fresh(now_us, self._ttl_us):
+            return None
         self._counting.add(cache_hits=1)
-        return Answer(200, entry.headers, entry.body, entry.validated_at_us, from_cache=True)
+        return Answer(
+            200,
+            entry.headers,
+            entry.body,
+            entry.validated_at_us,
+            from_cache=True,
+            awaits_poll=not (entry.taken or entry.settled),
+        )
 
-    def _ask(self, call: _Call) -> Answer | _Failure:
+    def _ask(self, call: Call) -> Answer | Failure:
         """Attempts, each with its token, until an answer, a refusal or the bounds of retry."""
         attempts = 1 if call.trial else self._retries.max_attempts
         policy = RetryPolicy(attempts, self._retries.base_us, self._retries.max_us)
@@ -209,12 +195,12 @@ class ApiClient:
             self._counting.add(retries=1)
             attempt += 1
 
-    def _attempt(self, call: _Call) -> Answer | _Failure:
+    def _attempt(self, call: Call) -> Answer | Failure:
         """One attempt and the redirects that stay on the source's own server."""
         try:
             url = self._target.url(call.request)
         except SourceRejected as error:
-            return _Failure(SourceRejected(str(error)), blameless=True)
+            return Failure(SourceRejected(str(error)), blameless=True)
         for _ in range(1 + MAX_REDIRECTS):
             refusal = self._token(call)
             if refusal is not None:
@@ -227,13 +213,13 @@ class ApiClient:
                     url = following
                     continue
             outcome = self._judge(call, reply)
-            if isinstance(outcome, _Failure) and not outcome.blameless:
+            if isinstance(outcome, Failure) and not outcome.blameless:
                 self._counting.add(api_errors=1)
             return outcome
         self._counting.add(api_errors=1)
-        return _Failure(AnswerRefused(f"{call.shown}: over {MAX_REDIRECTS} redirects"))
+        return Failure(AnswerRefused(f"{call.shown}: over {MAX_REDIRECTS} redirects"))
 
-    def _token(self, call: _Call) -> _Failure | None:
+    def _token(self, call: Call) -> Failure | None:
         """Wait for what one attempt needs of pace and quota, and take it."""
         while True:
             try:
@@ -243,9 +229,9 @@ class ApiClient:
                     f"{call.shown}: costs {call.request.cost:g} units, more than the whole quota "
                     f"{self._settings.quota}: ask for less at once"
                 )
-                return _Failure(SourceRejected(text), blameless=True)
+                return Failure(SourceRejected(text), blameless=True)
             except SourceUnavailable as error:
-                return _Failure(error, blameless=True)
+                return Failure(error, blameless=True)
             if isinstance(verdict, Admit):
                 return None
             if verdict.wait_us >= self._left_us(call):
@@ -253,12 +239,12 @@ class ApiClient:
                 text = (
                     f"{call.shown}: not asked: its rate, quota or pause allows it in {wait_s:.1f} s"
                 )
-                return _Failure(SourceUnavailable(text, retry_after_s=wait_s), blameless=True)
+                return Failure(SourceUnavailable(text, retry_after_s=wait_s), blameless=True)
             stopped = self._wait(call, verdict.wait_us)
             if stopped is not None:
                 return stopped
 
-    def _exchange(self, call: _Call, url: str) -> Reply | NoReply:
+    def _exchange(self, call: Call, url: str) -> Reply | NoReply:
         if call.stop is not None and call.stop.is_set():
             return NoReply("stopped", "stopped")
         call.asked = True
@@ -268,7 +254,7 @@ class ApiClient:
         self._counting.add(api_calls=1, bytes_in=n_bytes)
         return reply
 
-    def _headers(self, call: _Call) -> Mapping[str, str]:
+    def _headers(self, call: Call) -> Mapping[str, str]:
         found = {"User-Agent": self._settings.user_agent, "Accept": "*/*", **call.request.headers}
         found["Accept-Encoding"] = "gzip, deflate"
         if call.entry is not None:
@@ -276,27 +262,42 @@ class ApiClient:
         secrets = call.request.secret_headers
         return found | {name: secret.reveal() for name, secret in secrets.items()}
 
-    def _judge(self, call: _Call, reply: Reply | NoReply) -> Answer | _Failure:
+    def _judge(self, call: Call, reply: Reply | NoReply) -> Answer | Failure:
         if isinstance(reply, NoReply):
-            return _unanswered(call, reply)
+            return unanswered(call, reply)
         if answer.meaning(reply.status) == "not_modified" and call.entry is not None:
             return self._not_modified(call, call.entry)
+        if answer.is_missing(reply.status) and call.request.may_be_missing:
+            return self._missing(call, reply)
         if answer.meaning(reply.status) != "answer":
             return self._by_status(call, reply)
         try:
             answer.check_length(call.shown, reply.headers, len(reply.body))
         except AnswerRefused as error:
-            return _Failure(error, passes=True)
+            return Failure(error, passes=True)
         try:
             encoding = reply.headers.get("content-encoding", "")
             plain = answer.unpack(call.shown, encoding, reply.body, self._settings.max_body_bytes)
             body = answer.check_body(call.shown, call.request.expects, plain, call.secrets)
         except AnswerRefused as error:
-            return _Failure(error)
+            return Failure(error)
         return self._accepted(call, reply, redact.redact_bytes(body, call.secrets))
 
-    def _by_status(self, call: _Call, reply: Reply) -> _Failure:
-        sample = answer.sample_of(reply.body, call.secrets)
+    def _missing(self, call: Call, reply: Reply) -> Answer:
+        """A 404 as an answer: not kept, for what is missing now may be there soon."""
+        body = redact.redact_bytes(self._plain(call, reply), call.secrets)
+        return Answer(reply.status, _shown_headers(call, reply), body, self._clock.now_us())
+
+    def _plain(self, call: Call, reply: Reply) -> bytes:
+        """The body of an error answer; as it came where it cannot be unpacked."""
+        encoding = reply.headers.get("content-encoding", "")
+        try:
+            return answer.unpack(call.shown, encoding, reply.body, self._settings.max_body_bytes)
+        except AnswerRefused:
+            return reply.body
+
+    def _by_status(self, call: Call, reply: Reply) -> Failure:
+        sample = answer.sample_of(self._plain(call, reply), call.secrets)
         wait_us = parse_retry_after(
             reply.headers.get("retry-after", ""),
             self._clock.now_us(),
@@ -305,33 +306,38 @@ class ApiClient:
         wait_s = None if wait_us is None else wait_us / SECOND_US
         error = answer.status_error(reply.status, call.shown, sample, wait_s)
         rejected = isinstance(error, SourceRejected)
-        return _Failure(
+        return Failure(
             error,
             passes=isinstance(error, SourceUnavailable),
             at_once=rejected and answer.condemns_the_source(reply.status),
         )
 
-    def _accepted(self, call: _Call, reply: Reply, body: bytes) -> Answer:
+    def _accepted(self, call: Call, reply: Reply, body: bytes) -> Answer:
         now_us = self._clock.now_us()
-        headers = {
-            name: redact.redact(value, call.secrets) for name, value in reply.headers.items()
-        }
-        if self._ttl_us > 0:
+        headers = _shown_headers(call, reply)
+        if call.entry is not None and call.entry.body == body:
+            # A server without validators sends the same for ever.
+            return self._not_modified(call, self._cache.renew(call.entry, headers, now_us))
+        if self._look_ttl_us > 0:
             entry = self._cache.keep(call.request, headers, body, now_us)
             if entry is not None:
                 self._hand_over(call, entry)
         return Answer(reply.status, headers, body, now_us)
 
-    def _not_modified(self, call: _Call, entry: Entry) -> Answer:
+    def _not_modified(self, call: Call, entry: Entry) -> Answer:
         now_us = self._clock.now_us()
         self._counting.add(not_modified=1)
-        self._cache.validated(entry, now_us)
-        if entry.settled:
-            return Answer(304, entry.headers, b"", now_us, not_modified=True)
-        self._hand_over(call, entry)
-        return Answer(200, entry.headers, entry.body, now_us)
+        self._cache.validated(entry, now_us, taken=call.take_look)
+        return self._of_entry(entry, now_us)
 
-    def _hand_over(self, call: _Call, entry: Entry) -> None:
+    def _of_entry(self, entry: Entry, at_us: int) -> Answer:
+        """What a poll is told of a kept answer: all of it until its rows are durable."""
+        if entry.settled:
+            return Answer(304, entry.headers, b"", at_us, not_modified=True)
+        self._handed[entry.name] = entry
+        return Answer(200, entry.headers, entry.body, at_us)
+
+    def _hand_over(self, call: Call, entry: Entry) -> None:
         self._handed[entry.name] = entry
         if call.take_look:
             self._cache.take(entry)
@@ -349,34 +355,23 @@ class ApiClient:
         self._limits.pause(wait_us, self._clock.now_us(), whole_quota=too_many)
         return wait_us
 
-    def _blame(self, call: _Call, failure: _Failure) -> None:
+    def _blame(self, call: Call, failure: Failure) -> None:
         if not failure.blameless:
             self._circuit.failed(self._clock.now_us(), at_once=failure.at_once)
         elif call.trial:
             self._circuit.not_asked()
 
-    def _wait(self, call: _Call, wait_us: int) -> _Failure | None:
+    def _wait(self, call: Call, wait_us: int) -> Failure | None:
         started_us = self._clock.monotonic_us()
         stopped = self._clock.wait(call.stop or threading.Event(), wait_us / SECOND_US)
         self._counting.add(waited_s=(self._clock.monotonic_us() - started_us) / SECOND_US)
         if not stopped:
             return None
-        return _Failure(SourceUnavailable(f"{call.shown}: stopped"), blameless=True)
+        return Failure(SourceUnavailable(f"{call.shown}: stopped"), blameless=True)
 
-    def _left_us(self, call: _Call) -> int:
+    def _left_us(self, call: Call) -> int:
         return call.deadline_us - self._clock.monotonic_us()
 
 
-def _unanswered(call: _Call, reply: NoReply) -> _Failure:
-    text = f"{call.shown}: {reply.why}"
-    match reply.kind:
-        case "stopped":
-            return _Failure(SourceUnavailable(text), blameless=True)
-        case "refused":
-            return _Failure(SourceRejected(text), at_once=True)
-        case "cut":
-            return _Failure(AnswerRefused(text, status=200), passes=True)
-        case "oversize":
-            return _Failure(AnswerRefused(text, status=200))
-        case "passes":
-            return _Failure(SourceUnavailable(text), passes=True)
+def _shown_headers(call: Call, reply: Reply) -> dict[str, str]:
+    return {name: redact.redact(value, call.secrets) for name, value in reply.headers.items()}

@@ -32,7 +32,9 @@ class FetchSettings:
     deadline_s: float = 30.0
     """For a whole request with its retries, body included."""
     cache_ttl_s: float = 60.0
-    """0 = no response cache."""
+    """0 = no repeat is answered from the cache."""
+    look_ttl_s: float = 0.0
+    """How long a poll may take over what a look was answered; 0 = as long as cache_ttl_s."""
     max_body_bytes: int = 64 * 1024 * 1024
     allow_insecure_http: bool = False
     ca_file: Path | None = None

@@ -37,6 +37,7 @@ class FakeApi:
         self.requests: list[Request] = []
         self.refusals: list[tuple[Request, FetchError]] = []
         self.settled_answers = 0
+        self.spool_id = ""
         self._clock = clock or FakeClock()
         self._function = replies if callable(replies) else None
         self._left: list[Reply] = [] if callable(replies) else list(replies)
@@ -77,6 +78,10 @@ class FakeApi:
             return reply
         body = reply.encode() if isinstance(reply, str) else reply
         return Answer(200, {}, body, self._clock.now_us())
+
+    def serve(self, spool_id: str) -> None:
+        """Rows go into this spool from now on."""
+        self.spool_id = spool_id
 
     def settled(self) -> None:
         """The rows of every answer until now are durable."""

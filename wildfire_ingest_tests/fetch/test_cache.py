@@ -12,6 +12,7 @@ from wildfire_ingest.exchange import Request
 from wildfire_ingest_tests.fetch.loopback import reply
 
 ROWS = b"latitude,longitude\n1.0,2.0\n"
+OLDER = b"latitude,longitude\n"
 ASK = Request("/fires.csv")
 TTL_US = 60_000_000
 
@@ -103,7 +104,7 @@ def test_not_modified_hands_unspooled_rows_over_again(server, make_client, clock
 
 
 def test_settling_an_answer_says_nothing_of_a_newer_one(server, make_client, clock):
-    server.answers(reply(ROWS, "200 OK", 'ETag: "v0"'), _with_etag)
+    server.answers(reply(OLDER, "200 OK", 'ETag: "v0"'), _with_etag)
     run = make_client(cache_ttl_s=60)
     run.fetch(ASK)
     clock.us += TTL_US
@@ -196,3 +197,131 @@ def test_entries_that_nobody_renews_are_removed(server, make_client, clock, tmp_
 
 def _files(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "state" / "answers").iterdir())
+
+
+def test_the_same_bytes_without_a_validator_are_nothing_new(server, make_client, clock):
+    server.answers(reply(ROWS))
+    client = make_client(cache_ttl_s=60)
+    client.fetch(ASK)
+    client.settled()
+    clock.us += TTL_US
+
+    answer = client.fetch(ASK)
+
+    assert (answer.not_modified, answer.body, answer.from_cache) == (True, b"", False)
+    assert (client.counters.not_modified, client.counters.api_calls) == (1, 2)
+
+
+def test_the_same_bytes_are_news_until_their_rows_are_durable(server, make_client, clock):
+    server.answers(reply(ROWS))
+    make_client(cache_ttl_s=60).fetch(ASK)
+    clock.us += TTL_US
+
+    answer = make_client(cache_ttl_s=60).fetch(ASK)
+
+    assert (answer.not_modified, answer.body) == (False, ROWS)
+
+
+def test_other_bytes_are_news(server, make_client, clock):
+    server.answers(reply(ROWS), reply(OLDER))
+    client = make_client(cache_ttl_s=60)
+    client.fetch(ASK)
+    client.settled()
+    clock.us += TTL_US
+
+    assert client.fetch(ASK).body == OLDER
+
+
+def test_the_same_bytes_under_a_new_validator_are_asked_for_by_it(server, make_client, clock):
+    server.answers(*(reply(ROWS, "200 OK", f'ETag: "v{n}"') for n in range(3)))
+    client = make_client(cache_ttl_s=60)
+    client.fetch(ASK)
+    client.settled()
+
+    for _ in range(2):
+        clock.us += TTL_US
+        assert client.fetch(ASK).not_modified
+
+    assert 'If-None-Match: "v1"' in server.requests[2]
+
+
+@pytest.mark.parametrize("answers", [reply(ROWS), _with_etag])
+def test_a_new_spool_is_told_what_another_has(server, make_client, clock, answers):
+    server.answers(answers)
+    client = make_client(cache_ttl_s=60)
+    client.serve("the lost one")
+    client.fetch(ASK)
+    client.settled()
+    clock.us += TTL_US
+
+    client.serve("the new one")
+
+    assert client.fetch(ASK).body == ROWS
+    client.settled()
+    clock.us += TTL_US
+    assert client.fetch(ASK).not_modified
+
+
+def test_a_spool_that_was_adopted_takes_what_the_earlier_one_had_taken(server, make_client):
+    server.answers(reply(ROWS))
+    client = make_client(cache_ttl_s=60)
+    for spool in ("before", "adopted"):
+        client.serve(spool)
+        answer = client.fetch(ASK, take_look=True)
+        client.settled()
+
+        assert (answer.body, answer.from_cache) == (ROWS, False)
+
+    assert len(server.requests) == 1
+
+
+def test_a_look_is_taken_over_where_no_repeat_is_answered_from_the_cache(server, make_client):
+    server.answers(reply(ROWS))
+    make_client(look_ttl_s=60).fetch(ASK)
+    run = make_client(look_ttl_s=60)
+
+    answers = [run.fetch(ASK, take_look=True) for _ in range(2)]
+
+    assert [(a.body, a.from_cache) for a in answers] == [(ROWS, False)] * 2
+    assert (run.counters.looks_taken, run.counters.api_calls) == (1, 1)
+
+
+def test_a_look_that_found_nothing_new_is_taken_over_as_such(server, make_client, clock):
+    server.answers(_with_etag)
+    client = make_client(look_ttl_s=60)
+    client.fetch(ASK, take_look=True)
+    client.settled()
+    clock.us += TTL_US
+    make_client(look_ttl_s=60).fetch(ASK)
+
+    answer = client.fetch(ASK, take_look=True)
+
+    assert (answer.not_modified, answer.body, len(server.requests)) == (True, b"", 2)
+
+
+@pytest.mark.parametrize("answers", [reply(ROWS), _with_etag])
+def test_a_look_that_a_failed_run_had_taken_is_there_for_the_next(
+    server, make_client, clock, answers
+):
+    server.answers(answers)
+    look, failed, run = (make_client(look_ttl_s=60) for _ in range(3))
+    look.fetch(ASK)
+    failed.fetch(ASK, take_look=True)
+    clock.us += TTL_US
+    look.fetch(ASK)
+
+    answer = run.fetch(ASK, take_look=True)
+
+    assert (answer.body, answer.from_cache, len(server.requests)) == (ROWS, False, 2)
+
+
+def test_a_cached_answer_says_whether_a_poll_still_has_to_take_it(server, make_client):
+    server.answers(reply(ROWS))
+    look, run = (make_client(cache_ttl_s=60) for _ in range(2))
+    look.fetch(ASK)
+
+    before = look.fetch(ASK)
+    run.fetch(ASK, take_look=True)
+    after = look.fetch(ASK)
+
+    assert [(a.from_cache, a.awaits_poll) for a in (before, after)] == [(True, True), (True, False)]
