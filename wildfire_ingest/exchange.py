@@ -55,6 +55,8 @@ class Request:
     """What this request takes from its API's quota, in the API's own units."""
     may_be_missing: bool = False
     """404 is an answer like any other: Answer(status=404), no failure."""
+    whole: bool = False
+    """The body is wanted although nothing may be new: never from the cache, never 304."""
 
 
 @dataclass(frozen=True, slots=True)

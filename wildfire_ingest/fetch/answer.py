@@ -27,7 +27,7 @@ _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _HTML = re.compile(rb"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _MAY_PASS = frozenset({408, 425, 429})
 _OF_ONE_PATH = frozenset({404, 405, 406, 410, 414, 416})
-_OK, _NOT_MODIFIED = 200, 304
+_OK, _NOT_MODIFIED, _NOT_FOUND = 200, 304, 404
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 Meaning = Literal["answer", "not_modified", "redirect", "later", "rejected", "refused"]
@@ -44,6 +44,11 @@ def meaning(status: int) -> Meaning:
     if status in _MAY_PASS or 500 <= status <= 599:  # noqa: PLR2004 (RFC 9110, 15.6)
         return "later"
     return "rejected" if 400 <= status <= 499 else "refused"  # noqa: PLR2004 (RFC 9110, 15.5)
+
+
+def is_missing(status: int) -> bool:
+    """Whether there is nothing under this path, which some requests expect."""
+    return status == _NOT_FOUND
 
 
 def status_error(

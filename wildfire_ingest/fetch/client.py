@@ -146,7 +146,8 @@ class ApiClient:
         secrets = frozenset((*request.secrets.values(), *request.secret_headers.values()))
         redact.REDACTOR.learn(secrets)
         deadline_us = self._clock.monotonic_us() + int(self._settings.deadline_s * SECOND_US)
-        entry = self._cache.find(request) if self._look_ttl_us > 0 else None
+        is_kept = self._look_ttl_us > 0 and not request.whole
+        entry = self._cache.find(request) if is_kept else None
         shown = redact.redact(self._target.shown(request), secrets)
         return Call(request, shown, secrets, deadline_us, stop, entry, take_look=take_look)
 
@@ -267,8 +268,6 @@ class ApiClient:
             return unanswered(call, reply)
         if answer.meaning(reply.status) == "not_modified" and call.entry is not None:
             return self._not_modified(call, call.entry)
-        if answer.is_missing(reply.status) and call.request.may_be_missing:
-            return self._missing(call, reply)
         if answer.meaning(reply.status) != "answer":
             return self._by_status(call, reply)
         try:
@@ -296,7 +295,9 @@ class ApiClient:
         except AnswerRefused:
             return reply.body
 
-    def _by_status(self, call: Call, reply: Reply) -> Failure:
+    def _by_status(self, call: Call, reply: Reply) -> Answer | Failure:
+        if answer.is_missing(reply.status) and call.request.may_be_missing:
+            return self._missing(call, reply)
         sample = answer.sample_of(self._plain(call, reply), call.secrets)
         wait_us = parse_retry_after(
             reply.headers.get("retry-after", ""),
@@ -318,7 +319,7 @@ class ApiClient:
         if call.entry is not None and call.entry.body == body:
             # A server without validators sends the same for ever.
             return self._not_modified(call, self._cache.renew(call.entry, headers, now_us))
-        if self._look_ttl_us > 0:
+        if self._look_ttl_us > 0 and not call.request.whole:
             entry = self._cache.keep(call.request, headers, body, now_us)
             if entry is not None:
                 self._hand_over(call, entry)
