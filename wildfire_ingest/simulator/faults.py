@@ -23,7 +23,34 @@ FaultKind = Literal[
     "wrong_key",
     "header_only",
     "disconnect",
+    "problem",
+    "features_null",
+    "access_denied",
 ]
+
+_BLOCKED = (
+    b"<HTML><HEAD><TITLE>Access Denied</TITLE></HEAD><BODY><H1>Access Denied</H1>"
+    b"You don't have permission to access this server.</BODY></HTML>\n"
+)
+_PROBLEM = (
+    b'{"correlationId":"0badcafe","title":"Unexpected Problem",'
+    b'"type":"https://api.weather.gov/problems/UnexpectedProblem","status":500,'
+    b'"detail":"An unexpected problem has occurred.",'
+    b'"instance":"https://api.weather.gov/requests/0badcafe"}'
+)
+_NULL = b'{"@context":{"@version":"1.1"},"type":"FeatureCollection","features":null}'
+
+ACCESS_DENIED = (_BLOCKED, 403, {"Content-Type": "text/html"})
+"""What stands in front of api.weather.gov says to callers that it blocks."""
+
+OTHER_ANSWERS: dict[FaultKind, tuple[bytes, int, dict[str, str]]] = {
+    "empty": (b"", 200, {}),
+    "wrong_key": (b"Invalid MAP_KEY.\n", 200, {}),
+    "problem": (_PROBLEM, 500, {"Content-Type": "application/problem+json"}),
+    "features_null": (_NULL, 503, {"Content-Type": "application/geo+json"}),
+    "access_denied": ACCESS_DENIED,
+}
+"""Faults that put another answer in the place of the true one: its body, status, headers."""
 
 MAX_FAULTS = 1000
 MAX_ANSWERS_NAMED = 10_000

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import msgspec
 
 from wildfire_ingest.clock import SECOND_US, SystemClock
-from wildfire_ingest.simulator.faults import Fault, FaultPlan, faults_from_json
+from wildfire_ingest.simulator.faults import OTHER_ANSWERS, Fault, FaultPlan, faults_from_json
 
 CONTROL = "/_simulator/"
 TEXT = "text/plain;charset=UTF-8"
@@ -249,12 +249,11 @@ def spoilt(reply: Reply, fault: Fault, now_us: int) -> Reply:
             return Reply(b"Internal error.\n", fault.status)
         case "html":
             return Reply(PAGE, 200, {"Content-Type": "text/html"})
-        case "wrong_key":
-            return Reply(b"Invalid MAP_KEY.\n")
         case "header_only":
-            return Reply(reply.body.partition(b"\n")[0] + b"\n")
-        case _:
-            return Reply()
+            first_line, newline, _ = reply.body.partition(b"\n")
+            return Reply(first_line + newline if newline else b"")  # JSON has no header line
+        case kind:
+            return Reply(*OTHER_ANSWERS[kind])
 
 
 def json_reply(value: object) -> Reply:
