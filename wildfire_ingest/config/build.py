@@ -6,6 +6,7 @@ Seconds and bytes as the names say.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -51,7 +52,7 @@ LOOK_TTL_S = 300.0
 FIRE_ALERTS = ContentRule(
     field="event",
     matches=r"^((red flag warning|fire weather watch|extreme fire danger|fire warning)$"
-    r"|evacuation\b)",
+    r"|evacuation)",
     lane=Lane.CRITICAL,
 )
 """Weather alerts that cannot wait, whatever the priority of their source.  It stands after the
@@ -158,19 +159,7 @@ def routing_settings(config: StreamConfig) -> RoutingSettings:
             for source_id, topic in config.custom_topic_mappings.items()
             if topic in declared
         },
-        content=tuple(
-            ContentRule(
-                field=rule.field,
-                equals=rule.equals,
-                matches=rule.matches,
-                exists=rule.exists,
-                topic=rule.topic,
-                lane=Lane[rule.priority.upper()] if rule.priority else None,
-            )
-            for rule in rules.content
-            if rule.topic is None or rule.topic in declared
-        )
-        + (FIRE_ALERTS,),
+        content=(*_content_rules(config, declared), FIRE_ALERTS),
         patterns=tuple(
             PatternRule(pattern=rule.pattern, topic=rule.topic)
             for rule in rules.patterns
@@ -184,6 +173,19 @@ def routing_settings(config: StreamConfig) -> RoutingSettings:
         default=DEFAULT_TOPIC,
         declared=declared,
     )
+
+
+def _content_rules(config: StreamConfig, declared: frozenset[str]) -> Iterator[ContentRule]:
+    for rule in config.topic_rules.content:
+        if rule.topic is None or rule.topic in declared:
+            yield ContentRule(
+                field=rule.field,
+                equals=rule.equals,
+                matches=rule.matches,
+                exists=rule.exists,
+                topic=rule.topic,
+                lane=Lane[rule.priority.upper()] if rule.priority else None,
+            )
 
 
 def lane(config: StreamConfig, source_id: str) -> Lane:
@@ -275,17 +277,21 @@ def source_settings(source: SourceModel) -> SourceSettings:
 def _observations_settings(
     source: SourceModel, params: NoaaWeatherParams
 ) -> NwsObservationsSettings:
-    interval_s = source.poll_interval_s or DEFAULT_SCHEDULE_S
-    fitting = int(source.rate_limit_per_minute * interval_s / 60 * PART_FOR_POLLS)
     return NwsObservationsSettings(
         source_id=source.source_id,
         stations=tuple(params.stations),
         zones=tuple(params.zones),
         state=params.state,
         data_types=tuple(params.data_types),
-        requests_per_poll=max(1, min(fitting, LONGEST_ROTATION)),
+        requests_per_poll=_requests_per_poll(source),
         window_s=_window_s(source),
     )
+
+
+def _requests_per_poll(source: SourceModel) -> int:
+    interval_s = source.poll_interval_s or DEFAULT_SCHEDULE_S
+    fitting = int(source.rate_limit_per_minute * interval_s / 60 * PART_FOR_POLLS)
+    return max(1, min(fitting, LONGEST_ROTATION))
 
 
 def _window_s(source: SourceModel) -> int | None:

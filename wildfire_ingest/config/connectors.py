@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 
 from wildfire_ingest.config.base import Model, Sequence
 from wildfire_ingest.config.firms import FirmsParams
@@ -40,6 +40,12 @@ Corners = dict[
 ]
 Area = BoundingBox | Annotated[Sequence[Degrees], Field(min_length=4, max_length=4)] | Corners
 State = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Zone = Annotated[str, Field(pattern=r"^[A-Z]{2}[CZ][0-9]{3}$")]
+Zones = Annotated[
+    Sequence[Zone],
+    BeforeValidator(lambda given: tuple(given.split(",")) if isinstance(given, str) else given),
+]
+"""A list, or one text: `CAZ216`, `CAZ216,CAZ220`."""
 
 
 class NoaaWeatherParams(Model):
@@ -61,11 +67,11 @@ class NoaaAlertsParams(Model):
     """Active NWS alerts."""
 
     state: State | None = None
-    """State of the alerts, two letters."""
-    zones: Sequence[str] = ()
-    """Forecast zones of the alerts."""
+    """State of the alerts, two letters; neither state nor zones: the whole country."""
+    zones: Zones = Field(default=(), validation_alias=AliasChoices("zones", "zone"))
+    """Zones or counties, e.g. CAZ216, asked for in place of the state; `zone` is the same key."""
     alert_types: Sequence[str] = ()
-    """Events to keep, e.g. Red Flag Warning."""
+    """Events to keep, e.g. Red Flag Warning, in any case of letters; none: all."""
     user_agent: str | None = None
     """Contact that the API asks for; `${ENV:NAME}` is allowed."""
 
@@ -191,15 +197,25 @@ class Connector:
     is_built: bool = False
     published_rate_per_minute: float | None = None
     """Most requests the API allows or asks for."""
+    freshness_s: float = 86_400.0
+    """How long it may be silent without anything being wrong."""
 
 
 CONNECTORS: Mapping[str, Connector] = {
+    # Polar orbits: half a day between passes over one place, and seasons without fires.
     "nasa_firms": Connector(
         FirmsParams, "https://firms.modaps.eosdis.nasa.gov", "high", is_built=True
     ),
-    "noaa_weather": Connector(NoaaWeatherParams, "https://api.weather.gov"),
+    # Stations report every hour; some are an hour late.
+    "noaa_weather": Connector(NoaaWeatherParams, "https://api.weather.gov", freshness_s=3 * 3600.0),
+    # A state may have no alert for days.
     "noaa_alerts": Connector(
-        NoaaAlertsParams, "https://api.weather.gov", "critical", published_rate_per_minute=2
+        NoaaAlertsParams,
+        "https://api.weather.gov",
+        "high",
+        is_built=True,
+        published_rate_per_minute=2,
+        freshness_s=7 * 86_400.0,
     ),
     "weather": Connector(WeatherParams, "https://aviationweather.gov"),
     "purpleair": Connector(

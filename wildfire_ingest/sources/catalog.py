@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from wildfire_ingest.sources.nasa_firms import NasaFirms
-from wildfire_ingest.sources.settings import FirmsSettings
+from wildfire_ingest.sources.noaa_alerts import NoaaAlerts
+from wildfire_ingest.sources.settings import FirmsSettings, NwsAlertsSettings
 
-CONNECTORS = {NasaFirms.source_type: NasaFirms}
+CONNECTORS: Mapping[str, Callable[[Any], Any]] = {
+    NasaFirms.source_type: NasaFirms,
+    NoaaAlerts.source_type: NoaaAlerts,
+}
 """How one FIRMS product is polled and read, and its like."""
 
-_OF_SETTINGS: dict[type, Callable[[Any], Any]] = {FirmsSettings: NasaFirms}
+_OF_SETTINGS: Mapping[type, Callable[[Any], Any]] = {
+    FirmsSettings: NasaFirms,
+    NwsAlertsSettings: NoaaAlerts,
+}
 
 
 def build_connector(settings: object) -> Any:  # each fulfils the engine's protocol Source

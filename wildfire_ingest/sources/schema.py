@@ -12,8 +12,9 @@ import msgspec
 
 from wildfire_ingest.record import Body
 from wildfire_ingest.sources.fire_detection import FireDetection
+from wildfire_ingest.sources.weather_alert import WeatherAlert
 
-BODIES: tuple[type[Body], ...] = (FireDetection,)
+BODIES: tuple[type[Body], ...] = (FireDetection, WeatherAlert)
 
 _TIME = {
     "type": "string",
@@ -52,20 +53,28 @@ def _field(found: dict[str, Any]) -> dict[str, Any]:
     return plain | {"enum": [value for value in values if value is not None]} if values else plain
 
 
+def _fields(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: _field(field) for name, field in found["properties"].items()}
+
+
 def json_schema(body: type[Body]) -> dict[str, Any]:
-    """The schema of one record type, envelope and body in one flat object."""
+    """The schema of one record type, envelope and body in one flat object.
+
+    What the body holds of other structs stands under `$defs`.
+    """
     _, components = msgspec.json.schema_components([body])
-    found = components[body.__name__]
+    found = components.pop(body.__name__)
     envelope = _envelope(body)
-    fields = {name: _field(field) for name, field in found["properties"].items()}
-    return {
+    schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": body.record_type,
         "description": found.get("description", ""),
         "type": "object",
-        "properties": {**envelope, **fields},
+        "properties": {**envelope, **_fields(found)},
         "required": [*envelope, *found["required"]],
     }
+    parts = {name: {**part, "properties": _fields(part)} for name, part in components.items()}
+    return schema | {"$defs": parts} if parts else schema
 
 
 def schema_files() -> dict[str, str]:

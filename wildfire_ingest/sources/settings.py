@@ -58,4 +58,6 @@ class NwsAlertsSettings:
     zones: tuple[str, ...] = ()
     alert_types: tuple[str, ...] = ()
     """Events to keep, e.g. Red Flag Warning, in any case of letters; none: all."""
+    requests_per_poll: int = 20
+    """What the pace allows; alerts missed in an outage are asked for with what is left of it."""
     window_s: int | None = None
