@@ -3,17 +3,14 @@
 One `dagster dev` for the module: it takes ten seconds to start.
 """
 
-import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import pytest
 import yaml
 
@@ -23,7 +20,8 @@ from wildfire_ingest.simulator.demo_folder import DAGSTER_SETTINGS
 from wildfire_ingest.simulator.faults import Fault, FaultPlan
 from wildfire_ingest.simulator.replay import ReplaySite
 from wildfire_ingest.simulator.server import SimulatorServer
-from wildfire_ingest_tests import judge
+from wildfire_ingest_tests.dagster.deployed import NEVER, SECRETS, Deployed, source
+from wildfire_ingest_tests.dagster.deployment import eventually, living
 from wildfire_ingest_tests.dagster.test_ingestion import answer
 
 pytestmark = [pytest.mark.dagster_processes, pytest.mark.kafka]
@@ -38,48 +36,8 @@ class Stand(NamedTuple):
     """What a test of real processes works with."""
 
     dagster: DagsterDev
-    kafka: ApacheKafka
-    topic: str
+    deployed: Deployed
     slow: SimulatorServer
-
-
-def config(kafka, topic, suffix, servers):
-    """The slow source has a job and no schedule: it runs when the test says so."""
-    modes = {
-        SCHEDULED: {"mode": "batch", "schedule_interval_seconds": 60},
-        SLOW: {"mode": "continuous_streaming", "polling_interval_seconds": 60},
-    }
-    source = {
-        "source_type": "nasa_firms",
-        "topic": topic,
-        "cache_ttl_seconds": 0,
-        "custom_params": {"map_key": "${ENV:FIRMS_MAP_KEY}"},
-    }
-    return {
-        "kafka": {
-            "bootstrap_servers": kafka.bootstrap,
-            "dlq_topic": f"dlq-{suffix}",
-            "offsets_topic": f"offsets-{suffix}",
-        },
-        "state_dir": "state",
-        "topics": {topic: {"partitions": 2}},
-        "sources": {
-            name: {**source, "base_url": url, "ingestion": modes[name]}
-            for name, url in servers.items()
-        },
-    }
-
-
-def make_topics(config_file, environment):
-    from confluent_kafka.admin import AdminClient
-
-    from wildfire_ingest.config import build, loader
-    from wildfire_ingest.delivery import topics
-
-    loaded = loader.load(config_file, environ=environment).config
-    settings = build.kafka_settings(loaded)
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
-    topics.sync(admin, topics.with_own_topics(build.topic_settings(loaded), settings))
 
 
 @pytest.fixture(scope="module")
@@ -95,52 +53,25 @@ def stand(kafka: ApacheKafka, tmp_path_factory: pytest.TempPathFactory) -> Itera
     replayed = SimulatorServer(ReplaySite(recordings))
     drip = FaultPlan((Fault(kind="slow_drip", rate=1.0, bytes_per_s=20),))
     slow = SimulatorServer(ReplaySite(recordings), faults=drip)
-    suffix = folder.name.lower()
-    topic = f"firms-{suffix}"
+    deployed = Deployed(folder, kafka, folder.name.lower())
     with replayed as url, slow as slow_url:
-        file = folder / "stream_config.json"
-        file.write_text(json.dumps(config(kafka, topic, suffix, {SCHEDULED: url, SLOW: slow_url})))
+        minutely = {"mode": "batch", "schedule_interval_seconds": 60}
+        by_hand = {"mode": "batch", "schedule_cron": NEVER}
+        deployed.configure({SCHEDULED: source(url, minutely), SLOW: source(slow_url, by_hand)})
         environment = {
             **os.environ,
+            **SECRETS,
             "DAGSTER_HOME": str(home),
-            "WILDFIRE_CONFIG": str(file),
-            "FIRMS_MAP_KEY": "test",
+            "WILDFIRE_CONFIG": str(deployed.file),
         }
-        make_topics(file, environment)
         dagster = DagsterDev(folder, environment)
         try:
             dagster.start()
-            yield Stand(dagster, kafka, topic, slow)
+            yield Stand(dagster, deployed, slow)
         finally:
             group = dagster.pid
             dagster.stop()
-        assert members(group) == []
-
-
-def members(group):
-    """Processes of a process group, without dead ones that nobody has waited for."""
-    listing = subprocess.run(
-        ["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True, check=True
-    )
-    lines = (line.split(None, 2) for line in listing.stdout.splitlines())
-    return [line for line in lines if line[0] == str(group) and not line[1].startswith("Z")]
-
-
-def eventually(condition, wait_s):
-    """The first true answer; the test fails when there is none in time."""
-    deadline, pause = time.monotonic() + wait_s, threading.Event()
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        pause.wait(0.5)
-    pytest.fail(f"not within {wait_s} s")
-
-
-def records(stand, source_id):
-    seen = judge.values(stand.kafka.bootstrap, stand.topic)
-    decoded = [msgspec.json.decode(value) for value in seen]
-    return [record for record in decoded if record["source_id"] == source_id]
+        assert [process for process in living() if process.group == group] == []
 
 
 def test_a_scheduled_run_materializes_its_asset_with_the_right_counts(stand):
@@ -159,7 +90,7 @@ def test_a_scheduled_run_materializes_its_asset_with_the_right_counts(stand):
     assert (first.counts["records_fetched"], first.counts["records_sent"]) == (3, 3)
     assert (second.counts["records_fetched"], second.counts["records_sent"]) == (4, 1)
     assert second.counts["records_duplicate"] == 3
-    in_kafka = records(stand, SCHEDULED)
+    in_kafka = stand.deployed.records(SCHEDULED)
     assert len(in_kafka) == first.counts["records_sent"] + second.counts["records_sent"]
     assert len({record["id"] for record in in_kafka}) == len(in_kafka)
 
@@ -177,7 +108,7 @@ def test_terminate_in_the_middle_of_a_poll_ends_the_run_as_canceled(stand):
 
     assert status() == "CANCELED"
     assert time.monotonic() - began < 15
-    assert records(stand, SLOW) == []
+    assert stand.deployed.records(SLOW) == []
 
 
 def test_the_definitions_load_by_the_projects_own_workspace_file(tmp_path):
