@@ -145,17 +145,19 @@ def running_source(
     permissions: Permissions | None = None,
     continuous: bool = False,
     replace: Callable[[Parts], Parts] | None = None,
+    tune: Callable[[EngineSettings], EngineSettings] | None = None,
 ) -> Iterator[Engine]:
     """An engine with its spool locked; everything is closed at the end.
 
-    `replace` may put a fake in the place of a part.  Raises SpoolBusy when the source is running
-    already, ConfigError for a source that cannot run.
+    `replace` may put a fake in the place of a part, `tune` changes pace and limits.  Raises
+    SpoolBusy when the source is running already, ConfigError for a source that cannot run.
     """
     clock = clock or SystemClock()
     crash = CrashPoints((os.environ if environ is None else environ).get(CRASH_VARIABLE, ""))
     with ExitStack() as stack:
         parts = _parts(config, source_id, observer or Silent(), clock, crash, stack)
         settings = engine_settings(config, parts.source, continuous=continuous)
+        settings = tune(settings) if tune else settings
         yield Engine(settings, replace(parts) if replace else parts, permissions)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
 from dataclasses import dataclass
 
+from wildfire_ingest.engine.conversation import as_nothing_new, converse
 from wildfire_ingest.engine.events import Degraded, PollFailed, Spooled
 from wildfire_ingest.engine.overflow import Room
 from wildfire_ingest.engine.parts import Parts
@@ -78,35 +78,18 @@ class Poller:
         return error
 
     def _ask(self, stop: threading.Event) -> Polled | None:
-        """Drive the source's generator; None when an answer came from the cache (no poll)."""
-        cursor = self._spool.cursor()
-        asking = self._source.poll(cursor, self._clock.now_us())
-        try:
-            request = next(asking)
-            while True:
-                try:
-                    answer = self._fetcher.fetch(request, stop=stop, take_look=True)
-                except FetchError as error:
-                    request = asking.throw(error)
-                    continue
-                if answer.from_cache:
-                    return None
-                request = self._hand_over(asking, request, answer)
-        except StopIteration as done:
-            polled: Polled = done.value
-            return polled
-        finally:
-            asking.close()
+        """The poll's rows; None when every answer came from the cache (no poll)."""
+        cached: list[bool] = []
 
-    def _hand_over(
-        self, asking: Generator[Request, Answer, Polled], request: Request, answer: Answer
-    ) -> Request:
-        """Give the source an answer; the request that it makes next.  Raises StopIteration."""
-        try:
-            return asking.send(answer)
-        except FetchError as error:
-            self._fetcher.refused(request, error)
-            raise
+        def ask(request: Request) -> Answer:
+            answer = self._fetcher.fetch(request, stop=stop, take_look=True)
+            cached.append(answer.from_cache)
+            return as_nothing_new(answer) if answer.from_cache else answer
+
+        self._fetcher.serve(self._spool.spool_id)
+        asking = self._source.poll(self._spool.cursor(), self._clock.now_us())
+        polled = converse(asking, ask, self._fetcher)
+        return None if cached and all(cached) else polled
 
     def _take_in(self, polled: Polled) -> None:
         with self._intake_lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -10,6 +10,7 @@ from wildfire_ingest.assembly import running_source
 from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.engine.engine import Engine
 from wildfire_ingest.engine.parts import Parts
+from wildfire_ingest.engine.settings import EngineSettings
 from wildfire_ingest.orchestration.reporter import TroubleLog
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
@@ -27,6 +28,7 @@ def source_engine(
     throttler: ThrottlerResource,
     *,
     continuous: bool = False,
+    tune: Callable[[EngineSettings], EngineSettings] | None = None,
 ) -> Iterator[Engine]:
     """The engine, its spool locked; what the resources gave is closed at the end.
 
@@ -42,6 +44,11 @@ def source_engine(
             return replace(parts, fetcher=fetcher, sink=sink, lag=throttler.lag(tuned))
 
         running = running_source(
-            tuned, source_id, observer=TroubleLog(), continuous=continuous, replace=with_resources
+            tuned,
+            source_id,
+            observer=TroubleLog(),
+            continuous=continuous,
+            replace=with_resources,
+            tune=tune,
         )
         yield stack.enter_context(running)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,23 @@ from wildfire_ingest.errors import (
     SourceRejected,
     SourceUnavailable,
 )
-from wildfire_ingest.exchange import Answer
+from wildfire_ingest.exchange import Answer, Request
 from wildfire_ingest.intake.ledger import Ledger
+from wildfire_ingest.record import Polled
 from wildfire_ingest.testing import TOPIC, Bench, FakeSource, make_engine
 from wildfire_ingest_tests.engine.lines import line, lines
+
+
+class Pages(FakeSource):
+    """Asks for two pages a poll; one that is not new has no rows."""
+
+    def poll(self, cursor: bytes | None, now_us: int) -> Generator[Request, Answer, Polled]:
+        del cursor, now_us
+        bodies = []
+        for page in range(2):
+            answer = yield Request(f"/{page}", expects="json")
+            bodies.append(b"" if answer.not_modified else answer.body)
+        return Polled(self.read(b"".join(bodies)), b"1")
 
 
 @pytest.fixture
@@ -156,6 +169,31 @@ def test_a_cached_answer_is_no_poll(bench: Bench) -> None:
     assert summary.ledger == Ledger()
     assert bench.spool.cursor() == cursor
     assert len(bench.events.of(Spooled)) == 1
+
+
+def test_a_poll_of_several_requests_goes_on_after_a_cached_answer(tmp_path: Path) -> None:
+    cached = Answer(200, {}, lines(1).encode(), 0, from_cache=True)
+    with make_engine(Pages(), [cached, lines(2)], tmp_path) as bench:
+        summary = bench.run_once()
+        asked = [request.template for request in bench.api.requests]
+
+    assert asked == ["/0", "/1"]
+    assert (summary.polls, summary.cache_hits, summary.ledger.published) == (1, 0, 2)
+
+
+def test_only_cached_answers_are_no_poll(tmp_path: Path) -> None:
+    cached = Answer(200, {}, lines(1).encode(), 0, from_cache=True)
+    with make_engine(Pages(), [cached], tmp_path) as bench:
+        summary = bench.run_once()
+
+        assert (summary.polls, summary.cache_hits, len(bench.api.requests)) == (0, 1, 2)
+        assert bench.spool.cursor() is None
+
+
+def test_the_fetcher_knows_whose_rows_are_durable(bench: Bench) -> None:
+    bench.run_once()
+
+    assert bench.api.spool_id == bench.spool.spool_id
 
 
 def test_an_empty_answer_is_a_poll(bench: Bench) -> None:
