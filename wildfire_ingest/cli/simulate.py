@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -16,6 +17,8 @@ from wildfire_ingest.errors import ConfigError
 from wildfire_ingest.simulator.faults import Fault, FaultPlan, faults_from_json
 from wildfire_ingest.simulator.firms import FirmsSimulator
 from wildfire_ingest.simulator.firms_world import WorldSettings
+from wildfire_ingest.simulator.nws import NwsSimulator
+from wildfire_ingest.simulator.nws_world import NwsWorldSettings
 from wildfire_ingest.simulator.replay import ReplaySite
 from wildfire_ingest.simulator.server import SimulatorServer, Site
 
@@ -36,7 +39,20 @@ PRESETS: dict[str, tuple[Fault, ...]] = {
 }
 """Names for --faults."""
 
-_SNIPPET = """\
+NWS_PRESETS: dict[str, tuple[Fault, ...]] = {
+    **PRESETS,
+    "busy": (Fault("access_denied", rate=0.3),),
+    "hostile": (
+        Fault("html", rate=0.1),
+        Fault("empty", rate=0.1),
+        Fault("features_null", rate=0.1),
+        Fault("slow_drip", rate=0.1, bytes_per_s=20_000),
+    ),
+    "down": (Fault("problem", rate=1.0),),
+}
+"""The same names; the faults are those of the NWS."""
+
+_FIRMS_SNIPPET = """\
 sources:
   firms_simulated:
     source_type: nasa_firms
@@ -45,6 +61,20 @@ sources:
     cache_ttl_seconds: 0
     custom_params: {{product: VIIRS_SNPP_NRT, area: world, map_key: "${{ENV:FIRMS_MAP_KEY}}"}}"""
 
+_NWS_SNIPPET = """\
+sources:
+  weather_simulated:
+    source_type: noaa_weather
+    base_url: {base_url}
+    ingestion: {{mode: real_time, polling_interval_seconds: 10}}
+    cache_ttl_seconds: 0
+    custom_params: {{state: CA, user_agent: "wildfire-ingest (you@example.org)"}}
+  alerts_simulated:
+    source_type: noaa_alerts
+    base_url: {base_url}
+    ingestion: {{mode: real_time, polling_interval_seconds: 5}}
+    cache_ttl_seconds: 0
+    custom_params: {{state: CA, user_agent: "wildfire-ingest (you@example.org)"}}"""
 
 _RUNS_AWAY = (
     "note: with --speed {speed:g} the world's time runs away from the clock that a source compares "
@@ -59,9 +89,9 @@ def _finite(_: click.Context, option: click.Parameter, value: float) -> float:
 
 
 @click.command()
-@click.argument("api", type=click.Choice(["firms"]), default="firms")
+@click.argument("api", type=click.Choice(["firms", "nws"]), default="firms")
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Default: a free one.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the world that burns.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the simulated world.")
 @click.option(
     "--speed",
     type=click.FloatRange(min=0, min_open=True, max=86_400),
@@ -73,7 +103,7 @@ def _finite(_: click.Context, option: click.Parameter, value: float) -> float:
 @click.option(
     "--replay",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Serve the recorded answers of this folder instead, one a poll.",
+    help="firms: serve the recorded answers of this folder instead, one a poll.",
 )
 @click.option(
     "--faults",
@@ -83,13 +113,14 @@ def _finite(_: click.Context, option: click.Parameter, value: float) -> float:
 def command(
     api: str, port: int, seed: int, speed: float, replay: Path | None, faults: str | None
 ) -> int:
-    """Serve the FIRMS API on 127.0.0.1: a moving, seeded world, or recordings.
+    """Serve an API on 127.0.0.1: a moving, seeded world (firms, nws), or recordings (firms).
 
-    Any FIRMS_MAP_KEY is accepted.  What was served is counted under /_simulator/state.
+    Any FIRMS_MAP_KEY is accepted; the NWS wants a User-Agent with a contact.  What was served is
+    counted under /_simulator/state.
     """
-    del api  # there is one
-    plan = FaultPlan(fault_plan(faults) if faults else ())
-    server = SimulatorServer(_site(seed, speed, replay), port=port, faults=plan)
+    presets, snippet = _APIS[api]
+    plan = FaultPlan(fault_plan(faults, presets) if faults else ())
+    server = SimulatorServer(_site(api, seed, speed, replay), port=port, faults=plan)
     stop = threading.Event()
     with stopped_by_signals(stop):
         try:
@@ -99,29 +130,37 @@ def command(
         if speed != 1:
             exits.say_line(_RUNS_AWAY.format(speed=speed))
         click.echo(base_url)
-        click.echo(_SNIPPET.format(base_url=base_url))
+        click.echo(snippet.format(base_url=base_url))
         exits.say_line(f"serving until Ctrl-C; {base_url}/_simulator/state says what was served")
         stop.wait()
         server.stop()
     return exits.OK
 
 
-def fault_plan(words: str) -> tuple[Fault, ...]:
+_APIS = {"firms": (PRESETS, _FIRMS_SNIPPET), "nws": (NWS_PRESETS, _NWS_SNIPPET)}
+
+
+def fault_plan(words: str, presets: Mapping[str, tuple[Fault, ...]] = PRESETS) -> tuple[Fault, ...]:
     """A preset's faults, or those of a JSON document.  Raises ConfigError."""
-    if words in PRESETS:
-        return PRESETS[words]
+    if words in presets:
+        return presets[words]
     try:
         return faults_from_json(words.encode())
     except msgspec.DecodeError as error:
         raise ConfigError(
-            f"--faults: {error}; expected one of {', '.join(PRESETS)}, or JSON such as "
+            f"--faults: {error}; expected one of {', '.join(presets)}, or JSON such as "
             '{"faults": [{"kind": "html", "at": [3]}]}'
         ) from error
 
 
-def _site(seed: int, speed: float, replay: Path | None) -> Site:
+def _site(api: str, seed: int, speed: float, replay: Path | None) -> Site:
+    start_us = SystemClock().now_us()
+    if api == "nws":
+        if replay is not None:
+            raise click.UsageError("--replay is for recordings of firms; nws has none")
+        return NwsSimulator(NwsWorldSettings(seed=seed), start_us, speed=speed)
     if replay is None:
-        return FirmsSimulator(WorldSettings(seed=seed), SystemClock().now_us(), speed=speed)
+        return FirmsSimulator(WorldSettings(seed=seed), start_us, speed=speed)
     try:
         return ReplaySite(replay)
     except ValueError as error:

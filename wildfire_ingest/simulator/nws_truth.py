@@ -20,8 +20,9 @@ Stream = Literal["observations", "alerts"]
 
 QUANTITIES = (
     *("temperature", "dewpoint", "relativeHumidity", "windSpeed", "windGust", "windDirection"),
-    *("barometricPressure", "visibility", "precipitationLastHour", "precipitationLast3Hours"),
-    "precipitationLast6Hours",
+    *("barometricPressure", "seaLevelPressure", "visibility", "windChill", "heatIndex"),
+    *("precipitationLastHour", "precipitationLast3Hours", "precipitationLast6Hours"),
+    *("maxTemperatureLast24Hours", "minTemperatureLast24Hours"),
 )
 WORDS = (
     *("event", "severity", "certainty", "urgency", "status", "messageType", "references"),
@@ -109,11 +110,12 @@ class NwsTruth:
         return self._counts
 
 
-def _reading(quantity: dict[str, Any] | None) -> tuple[object, ...]:
-    """The unit counts: a number says nothing without it.  A missing quantity is a null one."""
-    value = (quantity or {}).get("value")
-    flag = ((quantity or {}).get("qualityControl") or "").removeprefix("qc:")
-    return (None, None, flag) if value is None else ((quantity or {}).get("unitCode"), value, flag)
+def _reading(quantity: dict[str, Any] | None) -> tuple[object, ...] | None:
+    """The unit counts: a number says nothing without it.  Of a null one the flag says nothing."""
+    if quantity is None or quantity.get("value") is None:
+        return None
+    flag = (quantity.get("qualityControl") or "").removeprefix("qc:")
+    return quantity.get("unitCode"), quantity["value"], flag
 
 
 def _digest(text: bytes) -> bytes:

@@ -7,9 +7,10 @@ import sys
 import pytest
 import requests
 
-from wildfire_ingest.cli.simulate import PRESETS, fault_plan
+from wildfire_ingest.cli.simulate import NWS_PRESETS, PRESETS, fault_plan
 from wildfire_ingest.config.document import read
 from wildfire_ingest.errors import ConfigError
+from wildfire_ingest.simulator.nws import has_contact
 from wildfire_ingest_tests.cli.answers import answer
 
 
@@ -33,10 +34,10 @@ def simulator():
         process.communicate()
 
 
-def get(url):
+def get(url, **headers):
     with requests.Session() as session:
         session.trust_env = False
-        return session.get(url, timeout=10)
+        return session.get(url, headers=headers, timeout=10)
 
 
 def test_it_serves_firms_and_ends_with_0_on_ctrl_c(simulator, tmp_path):
@@ -52,6 +53,38 @@ def test_it_serves_firms_and_ends_with_0_on_ctrl_c(simulator, tmp_path):
     snippet = tmp_path / "snippet.yaml"
     snippet.write_text(rest)
     assert read(snippet).data["sources"]["firms_simulated"]["base_url"] == base_url
+
+
+def test_it_serves_nws_and_its_snippet_is_a_configuration_that_it_answers(simulator, tmp_path):
+    process, base_url = simulator("nws", "--seed", "3")
+    process.send_signal(signal.SIGINT)
+    snippet = tmp_path / "snippet.yaml"
+    snippet.write_text(process.stdout.read())
+    process.wait(timeout=30)
+    sources = read(snippet).data["sources"]
+
+    assert process.returncode == 0
+    assert {one["source_type"] for one in sources.values()} == {"noaa_weather", "noaa_alerts"}
+    for one in sources.values():
+        assert one["base_url"] == base_url
+        assert has_contact(one["custom_params"]["user_agent"])
+
+
+def test_a_blocked_caller_of_nws_gets_its_page(simulator):
+    _, base_url = simulator("nws", "--faults", '{"faults": [{"kind": "access_denied", "at": [1]}]}')
+    url = f"{base_url}/alerts/active"
+
+    statuses = [get(url, **{"User-Agent": "tests (a@example.invalid)"}).status_code for _ in "12"]
+
+    assert statuses == [403, 200]
+    assert get(url).status_code == 403
+
+
+def test_nws_has_no_recordings(wildfire, tmp_path):
+    found = wildfire("simulate", "nws", "--replay", str(tmp_path))
+
+    assert found.exit_code == 2
+    assert "--replay is for recordings of firms" in found.stderr
 
 
 def test_it_replays_a_folder_with_faults(simulator, tmp_path):
@@ -78,6 +111,7 @@ def test_a_port_that_is_taken_is_one_line(simulator):
 
 def test_each_preset_is_a_plan():
     assert all(fault_plan(name) for name in PRESETS)
+    assert all(fault_plan(name, NWS_PRESETS) for name in PRESETS)
     with pytest.raises(ConfigError, match="flaky"):
         fault_plan("nonsense")
 

@@ -1,5 +1,6 @@
 """The simulated NWS API answers as the real one does: lists, pages, conditions, refusals."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -54,7 +55,7 @@ def ask(get):
 
 def walk(server, ask, path):
     """Every feature of every page, until an empty page."""
-    features: list[dict] = []
+    features: list[dict[str, Any]] = []
     pages = 0
     while pages < 200:
         answer = ask(server, path).json()
