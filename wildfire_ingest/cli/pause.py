@@ -8,12 +8,13 @@ import click
 
 from wildfire_ingest.cli import exits
 from wildfire_ingest.cli.configuration import chosen, config_of
-from wildfire_ingest.clock import SECOND_US, Clock, SystemClock, iso_utc
+from wildfire_ingest.clock import SECOND_US, Clock, SystemClock
 from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.errors import SpoolCorrupt
 from wildfire_ingest.fetch.redact import REDACTOR
 from wildfire_ingest.intake.pause import Pause, pause, paused
 from wildfire_ingest.observe.spool_view import owner_of, view
+from wildfire_ingest.observe.status import since
 
 MAX_REASON_CHARS = 200
 _LOOK_EVERY_S = 0.2
@@ -97,11 +98,8 @@ def waiting(config: StreamConfig, source_id: str) -> str:
 
 def in_words(mark: Pause) -> str:
     """Since when and why; whatever is in the mark, it is one short printable line."""
-    try:
-        since = f"since {iso_utc(mark.since_us)}" if mark.since_us > 0 else ""
-    except (OverflowError, ValueError, OSError):
-        since = ""
-    if not since:
+    began = since(mark)
+    if began is None:
         return "(its mark cannot be read)"
     reason = REDACTOR.clean(exits.printable(mark.reason[:MAX_REASON_CHARS]))
-    return f"{since} ({reason})" if reason else since
+    return f"since {began} ({reason})" if reason else f"since {began}"

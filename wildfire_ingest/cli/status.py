@@ -2,96 +2,113 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import click
 import msgspec
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
 
 from wildfire_ingest.cli import exits
 from wildfire_ingest.cli.configuration import config_of
-from wildfire_ingest.cli.tables import print_table
+from wildfire_ingest.cli.run import stopped_by_signals
+from wildfire_ingest.cli.status_rows import COLUMNS, cells, remarks
+from wildfire_ingest.cli.tables import out, table_of
 from wildfire_ingest.clock import SystemClock
-from wildfire_ingest.observe.limits_view import LimitsView
+from wildfire_ingest.config.model import StreamConfig
+from wildfire_ingest.fetch.redact import REDACTOR
+from wildfire_ingest.observe.lag_view import Lags
 from wildfire_ingest.observe.status import SourceStatus, as_json, status
 
-_COLUMNS = ("source", "mode", "state", "fetched", "published", "dead", "pending", "API")
+WATCH_S = 2.0
+Show = Callable[[list[SourceStatus]], None]
 
 
 @click.command()
 @click.option("--json", "wants_json", is_flag=True, help="One JSON object per source.")
+@click.option(
+    "--lag/--no-lag",
+    "wants_lag",
+    default=None,
+    help="Ask the brokers for the consumer lag.  Default: where consumer groups are configured.",
+)
+@click.option(
+    "--watch",
+    "watch_s",
+    type=click.FloatRange(min=0.1, max=3600),
+    is_flag=False,
+    flag_value=WATCH_S,
+    metavar="[SECONDS]",
+    help=f"Look again every so many seconds, until Ctrl-C; {WATCH_S:g} when none are given.",
+)
 @click.pass_context
-def command(ctx: click.Context, wants_json: bool) -> int:
-    """Show each source: whether it runs, what it has done, what waits, whether it may be asked.
+def command(
+    ctx: click.Context, wants_json: bool, wants_lag: bool | None, watch_s: float | None
+) -> int:
+    """Show each source: whether it runs, what it has done and how fast, what waits, how fresh.
 
+    Also whether it is paused, whether its API may be asked, and how far its consumers are behind.
     Ends with code 1 where a source's state file is damaged.
     """
     config = config_of(ctx)
-    now_us = SystemClock().now_us()
-    found = [status(config, source_id, now_us) for source_id in config.sources]
-    if wants_json:
-        for one in found:
-            click.echo(msgspec.json.encode(as_json(one)))
+    look = _look(config, wants_lag=wants_lag)
+    if watch_s is None:
+        found = look()
+        (_print_json if wants_json else _print)(found)
         return _code(found)
-    print_table(_COLUMNS, map(_cells, found))
-    for one in found:
-        for line in _remarks(one):
-            click.echo(exits.printable(f"{one.source_id}: {line}"))
-    return _code(found)
+    stop = threading.Event()
+    with stopped_by_signals(stop), _shown(wants_json=wants_json) as show:
+        while True:
+            found = look()
+            show(found)
+            if SystemClock().wait(stop, watch_s):
+                return _code(found)
+
+
+def _look(config: StreamConfig, *, wants_lag: bool | None) -> Callable[[], list[SourceStatus]]:
+    """What reads every source's state now."""
+    asks = bool(config.throttling.consumer_groups) if wants_lag is None else wants_lag
+    lags = Lags(config) if asks else None
+
+    def look() -> list[SourceStatus]:
+        lag = lags.read() if lags else None
+        now_us = SystemClock().now_us()
+        return [status(config, source_id, now_us, lag) for source_id in config.sources]
+
+    return look
 
 
 def _code(found: list[SourceStatus]) -> int:
     return exits.WRONG if any(one.damage for one in found) else exits.OK
 
 
-def _cells(one: SourceStatus) -> list[str]:
-    numbers = ["", "", "", ""]
-    if one.spool:
-        ledger = one.spool.ledger
-        numbers = [
-            f"{n:,}" for n in (ledger.fetched, ledger.published, ledger.dead, ledger.pending)
-        ]
-    return [one.source_id, one.mode, _state(one), *numbers, _api(one.limits)]
+@contextmanager
+def _shown(*, wants_json: bool) -> Iterator[Show]:
+    """Redrawn in place on a terminal; one look after the other anywhere else."""
+    console = out()
+    if wants_json or not console.is_terminal:
+        yield _print_json if wants_json else _print
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        yield lambda found: live.update(_drawn(found), refresh=True)
 
 
-def _state(one: SourceStatus) -> str:
-    if one.damage:
-        return "damaged"
-    if one.running_as is not None:
-        return f"running ({one.running_as})"
-    if one.spool is not None and "superseded" in one.spool.owner_epochs:
-        return "superseded"
-    if not one.enabled:
-        return "disabled"
-    return "idle" if one.spool else "never ran here"
+def _print_json(found: list[SourceStatus]) -> None:
+    for one in found:
+        click.echo(REDACTOR.clean(msgspec.json.encode(as_json(one)).decode()))
 
 
-def _api(found: LimitsView) -> str:
-    words = [found.circuit.replace("_", "-")]
-    if found.opens_again_in_s is not None:
-        words.append(f"trial in {found.opens_again_in_s:.0f} s")
-    if found.paused_for_s is not None:
-        words.append(f"paused {found.paused_for_s:.0f} s")
-    if found.quota_units is not None:
-        words.append(f"quota {found.quota_spent:g}/{found.quota_units:g}")
-    return ", ".join(words)
+def _print(found: list[SourceStatus]) -> None:
+    out().print(_drawn(found), soft_wrap=True)
 
 
-def _remarks(one: SourceStatus) -> list[str]:
-    """What the table has no room for."""
-    spool = one.spool
-    if spool is None:
-        return [one.damage] if one.damage else []
-    remarks = [f"ledger does not close: {fault}" for fault in spool.ledger.faults()]
-    remarks += [
-        f"{records:,} records ({size:,} bytes) wait in {lane.name}"
-        for lane, (records, size) in spool.pending.items()
-    ]
-    if spool.cursor:
-        remarks.append(f"cursor {spool.cursor}")
-    if "superseded" in spool.owner_epochs:
-        remarks.append(
-            f"superseded by epoch {spool.owner_epochs['superseded']}: "
-            f"wildfire-ingest recover {one.source_id} --take-over"
-        )
-    gap = as_json(one)["last_gap"]
-    if gap:
-        remarks.append(f"last gap {gap['at']} {gap['kind']}: {gap['reason']}")
-    return remarks
+def _drawn(found: list[SourceStatus]) -> Group:
+    lines = (
+        REDACTOR.clean(exits.printable(f"{one.source_id}: {line}"))
+        for one in found
+        for line in remarks(one)
+    )
+    return Group(table_of(COLUMNS, map(cells, found)), *map(Text, lines))

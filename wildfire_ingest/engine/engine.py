@@ -56,7 +56,7 @@ class Engine:
         self._poller = Poller(parts, self._room, intake_lock)
         self._publishers = [Publisher(name, settings, parts, self._board) for name in PUBLISHERS]
         self._recovery = Recovery(settings, parts, permissions or Permissions(), intake_lock)
-        self._care = Care(settings, parts, self._board)
+        self._care = Care(settings, parts, self._board, self._poller.tally)
         self._before = parts.spool.ledger()
         self._asked_before = parts.fetcher.counters
         self._resolved_before = dict(parts.intake.resolutions())

@@ -19,6 +19,7 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
+from wildfire_ingest.engine.pace import Pace, decoded
 from wildfire_ingest.errors import SpoolCorrupt
 from wildfire_ingest.intake.ledger import Ledger
 from wildfire_ingest.intake.load import ID_ROW
@@ -61,6 +62,14 @@ class SpoolView:
     adopted_from: dict[str, tuple[str, int, str]] = field(default_factory=dict)
     """lane's name -> (spool_id, seq, sha256) of the offset record that was adopted."""
     oldest_pending_us: int | None = None
+    polled_at_us: int | None = None
+    """When a poll last succeeded."""
+    row_at_us: int | None = None
+    """When one last brought a row that was not known."""
+    newest_observed_s: int | None = None
+    """When the newest record was observed."""
+    pace: Pace = field(default_factory=Pace)
+    """Samples of its totals; empty where none were left."""
     loads: tuple[KeptLoad, ...] = ()
 
 
@@ -122,6 +131,7 @@ def _view(db: sqlite3.Connection, *, with_loads: bool) -> SpoolView:
     }
     sums = dict(db.execute("SELECT name, SUM(n) FROM ledger GROUP BY name").fetchall())
     waiting = sum(n for n, _ in pending.values())
+    pace = decoded(meta.get("pace"))
     return SpoolView(
         ledger=Ledger.of({**sums, "pending": waiting}),
         lanes={lane: _lane_totals(db, lane) for lane in Lane},
@@ -139,8 +149,22 @@ def _view(db: sqlite3.Connection, *, with_loads: bool) -> SpoolView:
         oldest_pending_us=db.execute(
             "SELECT MIN(created_at_us) FROM loads WHERE state = 0"
         ).fetchone()[0],
+        polled_at_us=_whole(meta.get("polled_at_us")),
+        row_at_us=_whole(meta.get("row_at_us")),
+        newest_observed_s=max(pace.newest_observed_s, _newest_s(db)) or None,
+        pace=pace,
         loads=tuple(_loads(db)) if with_loads else (),
     )
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _newest_s(db: sqlite3.Connection) -> int:
+    """Of the loads whose time is an observation's: a dead letter's is when it was read."""
+    query = "SELECT MAX(newest_observed_s) FROM loads WHERE dead = 0 AND lane >= 0"
+    return int(db.execute(query).fetchone()[0] or 0)
 
 
 def _lane_totals(db: sqlite3.Connection, lane: Lane) -> Ledger:

@@ -1,14 +1,18 @@
-"""Where a source stands, read without disturbing it: configuration, spool, lock, limits."""
+"""Where a source stands, read without disturbing it: configuration, spool, lock, pause, limits."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from wildfire_ingest.clock import SECOND_US, iso_utc
 from wildfire_ingest.config import build
 from wildfire_ingest.config.model import StreamConfig
+from wildfire_ingest.engine.pace import Rates, Sample, rates
 from wildfire_ingest.errors import SpoolCorrupt
+from wildfire_ingest.intake.pause import Pause, paused
+from wildfire_ingest.observe.lag_view import LagView
 from wildfire_ingest.observe.limits_view import LimitsView, limits
 from wildfire_ingest.observe.spool_view import SpoolView, owner_of, view
 
@@ -29,13 +33,26 @@ class SourceStatus:
     damage: str = ""
     """What is wrong with the file, where it cannot be read."""
     oldest_pending_age_s: float | None = None
+    rates: Rates | None = None
+    """None: no run has left a sample."""
+    newest_observed_age_s: float | None = None
+    last_poll_age_s: float | None = None
+    """Since a poll last succeeded."""
+    paused: Pause | None = None
+    lag: LagView | None = None
+    """None: nobody asked the brokers."""
 
 
-def status(config: StreamConfig, source_id: str, now_us: int) -> SourceStatus:
+def status(
+    config: StreamConfig,
+    source_id: str,
+    now_us: int,
+    lags: Mapping[str, LagView] | None = None,
+) -> SourceStatus:
     """Read one source's state; a damaged spool is told, not raised."""
     source = config.sources[source_id]
     spool, damage = _spool(config, source_id)
-    oldest_us = spool.oldest_pending_us if spool else None
+    newest_s = spool.newest_observed_s if spool else None
     return SourceStatus(
         source_id=source_id,
         source_type=source.source_type,
@@ -45,8 +62,21 @@ def status(config: StreamConfig, source_id: str, now_us: int) -> SourceStatus:
         limits=limits(build.fetch_settings(config, source_id), now_us),
         spool=spool,
         damage=damage,
-        oldest_pending_age_s=(now_us - oldest_us) / SECOND_US if oldest_us else None,
+        oldest_pending_age_s=_age_s(spool.oldest_pending_us if spool else None, now_us),
+        rates=_rates(spool, now_us) if spool else None,
+        newest_observed_age_s=_age_s(newest_s * SECOND_US if newest_s else None, now_us),
+        last_poll_age_s=_age_s(spool.polled_at_us if spool else None, now_us),
+        paused=paused(config.state_dir, source_id),
+        lag=(lags or {}).get(source_id),
     )
+
+
+def _rates(spool: SpoolView, now_us: int) -> Rates | None:
+    return rates(spool.pace, Sample(now_us, spool.ledger.fetched, spool.ledger.published))
+
+
+def _age_s(at_us: int | None, now_us: int) -> float | None:
+    return (now_us - at_us) / SECOND_US if at_us else None
 
 
 def _spool(config: StreamConfig, source_id: str) -> tuple[SpoolView | None, str]:
@@ -78,7 +108,25 @@ def as_json(found: SourceStatus) -> dict[str, Any]:
         "epoch": spool.owner_epochs.get("epoch") if spool else None,
         "superseded_by_epoch": spool.owner_epochs.get("superseded") if spool else None,
         "last_gap": _gap(spool),
+        "rates": asdict(found.rates) if found.rates else None,
+        "newest_observed_age_s": found.newest_observed_age_s,
+        "last_poll_age_s": found.last_poll_age_s,
+        "paused": _pause(found.paused),
+        "consumer_lag": found.lag.records if found.lag else None,
+        "consumer_lag_unknown": (found.lag.why_unknown or None) if found.lag else None,
     }
+
+
+def _pause(mark: Pause | None) -> dict[str, str | None] | None:
+    return {"since": since(mark), "reason": mark.reason} if mark else None
+
+
+def since(mark: Pause) -> str | None:
+    """When it was paused; None where the mark cannot say so."""
+    try:
+        return iso_utc(mark.since_us) if mark.since_us > 0 else None
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _gap(spool: SpoolView | None) -> dict[str, str] | None:
