@@ -10,6 +10,8 @@ import pytest
 from wildfire_ingest.sources.fire_detection import FireDetection
 from wildfire_ingest.sources.firms_csv import read_csv
 from wildfire_ingest.sources.schema import json_schema, schema_files
+from wildfire_ingest.sources.weather_alert import WeatherAlert
+from wildfire_ingest_tests.sources.alerts import feature, only
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 CSV = (
@@ -68,6 +70,36 @@ def test_a_record_without_an_envelope_field_does_not_satisfy_the_schema():
 
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(record, json_schema(FireDetection))
+
+
+def flat_alert(**changes):
+    ring = [[[-121.5, 39.25], [-121, 39.25], [-121, 40], [-121.5, 39.25]]]
+    record = only(feature(geometry={"type": "Polygon", "coordinates": ring}))
+    envelope = flat_record() | {"type": "weather_alert"}
+    own = {key: envelope[key] for key in json_schema(WeatherAlert)["required"] if key in envelope}
+    return own | msgspec.json.decode(msgspec.json.encode(record.body)) | changes
+
+
+def test_an_alert_with_codes_and_geometry_satisfies_its_schema():
+    jsonschema.Draft202012Validator.check_schema(json_schema(WeatherAlert))
+
+    jsonschema.validate(flat_alert(), json_schema(WeatherAlert))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sent", "2026-05-14T09:25:00-07:00"),
+        ("ends_from", "guess"),
+        ("vtec", [{"text": "/O.NEW/"}]),
+        ("vtec", [{**flat_alert()["vtec"][0], "ends": None}]),
+        ("geometry", {"type": "Circle", "coordinates": []}),
+        ("references", "urn:1"),
+    ],
+)
+def test_a_wrong_part_of_an_alert_does_not_satisfy_its_schema(field, value):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(flat_alert(**{field: value}), json_schema(WeatherAlert))
 
 
 def test_every_field_of_the_schema_is_described_or_fixed():
