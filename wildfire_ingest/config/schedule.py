@@ -26,7 +26,12 @@ _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("month", 1, 12, _MONTHS),
     ("day of week", 0, 7, _DAYS),
 )
-_SHORTHANDS = frozenset({"@hourly", "@daily", "@weekly", "@monthly"})
+_SHORTHAND_GAPS_S = {
+    "@hourly": float(HOUR_S),
+    "@daily": float(DAY_S),
+    "@weekly": 7.0 * DAY_S,
+    "@monthly": 31.0 * DAY_S,
+}
 _TERM = re.compile(r"(\*|[0-9a-z]+(?:-[0-9a-z]+)?)(?:/([0-9]{1,2}))?")
 
 
@@ -53,10 +58,21 @@ def nearest_intervals(interval_s: float) -> tuple[int, ...]:
     return (*below, *above)
 
 
+def longest_gap_s(cron: str) -> float:
+    """An upper bound of the time between two ticks of a valid line, by its widest field."""
+    text = cron.strip().lower()
+    if text in _SHORTHAND_GAPS_S:
+        return _SHORTHAND_GAPS_S[text]
+    fields = text.split()
+    gaps_s = (HOUR_S, DAY_S, 31 * DAY_S, 366 * DAY_S, 7 * DAY_S)
+    named = [gap_s for written, gap_s in zip(fields, gaps_s, strict=False) if written != "*"]
+    return float(max(named, default=HOUR_S))
+
+
 def cron_fault(cron: str) -> str | None:
     """What is wrong with a cron line of five fields; None where it may be used."""
     text = cron.strip().lower()
-    if text in _SHORTHANDS:
+    if text in _SHORTHAND_GAPS_S:
         return None
     fields = text.split()
     if len(fields) != len(_FIELDS):

@@ -11,12 +11,14 @@ from pydantic import Field, SerializeAsAny
 
 from wildfire_ingest.config.base import Model, Seconds, Sequence
 from wildfire_ingest.config.connectors import CONNECTORS, Connector
-from wildfire_ingest.config.schedule import cron_of_interval
+from wildfire_ingest.config.schedule import cron_of_interval, longest_gap_s
 from wildfire_ingest.config.topics import Priority
 
 Mode = Literal["batch", "real_time", "continuous_streaming"]
 DEFAULT_SCHEDULE_S = 3600
 DEFAULT_POLL_S = 30.0
+FRESH_POLLS, LEAST_FRESHNESS_S = 3, 300.0
+"""So many polls without news, and so long, are nothing unusual."""
 KEYS_OF_MODE: dict[str, frozenset[str]] = {
     "schedule_interval_seconds": frozenset({"batch"}),
     "schedule_cron": frozenset({"batch"}),
@@ -86,6 +88,9 @@ class SourceModel(Model):
     """The instance that owns the source, as WILDFIRE_INSTANCE names it."""
     window_days: Annotated[int, Field(ge=1, le=366)] | None = None
     """Rows observed earlier are too late, days; default per connector."""
+    freshness_seconds: Annotated[int, Field(ge=120, le=366 * 86_400)] | None = None
+    """Silence after which its asset counts as stale, s (a warning after half of it); default per
+    connector, at least three polls and 5 minutes."""
     owners: Sequence[Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+|team:[A-Za-z0-9_]+)$")]] = ()
     """Who answers for it: e-mail addresses or team:name."""
 
@@ -117,6 +122,14 @@ class SourceModel(Model):
             return None
         interval_s = self.ingestion.schedule_interval_seconds or DEFAULT_SCHEDULE_S
         return self.ingestion.schedule_cron or cron_of_interval(interval_s, self.source_id)
+
+    @property
+    def freshness_s(self) -> float:
+        """How long it may be silent."""
+        if self.freshness_seconds is not None:
+            return float(self.freshness_seconds)
+        interval_s = self.poll_interval_s or longest_gap_s(self.ingestion.schedule_cron or "")
+        return max(self.connector.freshness_s, FRESH_POLLS * interval_s, LEAST_FRESHNESS_S)
 
     @property
     def server(self) -> str:

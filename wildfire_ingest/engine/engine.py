@@ -82,7 +82,7 @@ class Engine:
 
     def snapshot(self) -> RunSummary:
         """The run so far, for a metric or a display; safe from any thread."""
-        return self._summary("done", "")
+        return self._summary("running", "")
 
     # the run
 
@@ -262,6 +262,7 @@ class Engine:
             duration_s=duration_s,
             newest_observed_age_s=self._age_s(polls.newest_observed_s * SECOND_US),
             newest_row_age_s=self._age_s(self._parts.spool.meta("row_at_us")),
+            newest_poll_age_s=self._age_s(self._parts.spool.meta("polled_at_us")),
             epoch=self._parts.sink.epoch,
             message=message,
             ledger_faults=ledger.faults(),

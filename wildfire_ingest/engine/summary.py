@@ -13,7 +13,7 @@ from typing import Literal
 
 from wildfire_ingest.intake.ledger import Ledger
 
-Ending = Literal["done", "stopped", "undelivered", "superseded", "failed"]
+Ending = Literal["running", "done", "stopped", "undelivered", "superseded", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,8 @@ class RunSummary:
     newest_observed_age_s: float | None = None
     newest_row_age_s: float | None = None
     """Since a poll last brought a row that was not known."""
+    newest_poll_age_s: float | None = None
+    """Since a poll last succeeded."""
     epoch: int = 0
     message: str = ""
     """Why it ended so, for a person."""

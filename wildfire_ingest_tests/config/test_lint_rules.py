@@ -107,7 +107,7 @@ DOUBTFUL: dict[str, tuple[str, str, str]] = {
         "sources.f.ingestion.mode",
         "real_time has no schedule in Dagster yet",
     ),
-    "key without effect": ("health_check: {enabled: true}", "health_check", "no effect yet"),
+    "key without effect": ("logging: {format: json}", "logging", "no effect yet"),
 }
 
 
