@@ -55,13 +55,16 @@ class World:
         job = definitions.resolve_job_def("ingest_firms_test")
         return job.execute_in_process(instance=instance, raise_on_error=False)
 
+    def api(self):
+        return FakeApi(self.replies)
+
     def resources(self):
         world = self
 
         class TestApi(ApiClientResource):
             def client(self, source_id, config=None):
                 world.asked.append(source_id)
-                return FakeApi(world.replies)
+                return world.api()
 
         class TestKafka(KafkaProducerResource):
             def sink(self, source_id, config=None):
