@@ -243,7 +243,7 @@ class Deployment:
                     self._spawn(name)
 
 
-def eventually(condition: Callable[[], T], wait_s: float, what: str = "") -> T:
+def eventually(condition: Callable[[], T | None], wait_s: float, what: str = "") -> T:
     """The first true answer; the test fails when there is none in time."""
     deadline, pause = time.monotonic() + wait_s, threading.Event()
     while True:
