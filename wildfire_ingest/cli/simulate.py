@@ -19,7 +19,7 @@ from wildfire_ingest.simulator.firms import FirmsSimulator
 from wildfire_ingest.simulator.firms_world import WorldSettings
 from wildfire_ingest.simulator.nws import NwsSimulator
 from wildfire_ingest.simulator.nws_world import NwsWorldSettings
-from wildfire_ingest.simulator.replay import ReplaySite
+from wildfire_ingest.simulator.replay import Api, ReplaySite
 from wildfire_ingest.simulator.server import SimulatorServer, Site
 
 PRESETS: dict[str, tuple[Fault, ...]] = {
@@ -103,7 +103,7 @@ def _finite(_: click.Context, option: click.Parameter, value: float) -> float:
 @click.option(
     "--replay",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="firms: serve the recorded answers of this folder instead, one a poll.",
+    help="Serve the recorded answers of this folder instead, one a poll.",
 )
 @click.option(
     "--faults",
@@ -111,9 +111,9 @@ def _finite(_: click.Context, option: click.Parameter, value: float) -> float:
     '{"faults": [{"kind": "too_many_requests", "at": [3], "retry_after_s": 2}]}',
 )
 def command(
-    api: str, port: int, seed: int, speed: float, replay: Path | None, faults: str | None
+    api: Api, port: int, seed: int, speed: float, replay: Path | None, faults: str | None
 ) -> int:
-    """Serve an API on 127.0.0.1: a moving, seeded world (firms, nws), or recordings (firms).
+    """Serve an API on 127.0.0.1: a moving, seeded world, or recordings.
 
     Any FIRMS_MAP_KEY is accepted; the NWS wants a User-Agent with a contact.  What was served is
     counted under /_simulator/state.
@@ -153,15 +153,13 @@ def fault_plan(words: str, presets: Mapping[str, tuple[Fault, ...]] = PRESETS) -
         ) from error
 
 
-def _site(api: str, seed: int, speed: float, replay: Path | None) -> Site:
+def _site(api: Api, seed: int, speed: float, replay: Path | None) -> Site:
     start_us = SystemClock().now_us()
+    if replay is not None:
+        try:
+            return ReplaySite(replay, api=api)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
     if api == "nws":
-        if replay is not None:
-            raise click.UsageError("--replay is for recordings of firms; nws has none")
         return NwsSimulator(NwsWorldSettings(seed=seed), start_us, speed=speed)
-    if replay is None:
-        return FirmsSimulator(WorldSettings(seed=seed), start_us, speed=speed)
-    try:
-        return ReplaySite(replay)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    return FirmsSimulator(WorldSettings(seed=seed), start_us, speed=speed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -25,7 +25,7 @@ from wildfire_ingest.simulator.nws_injected import AlertOrder, Injected, Observa
 from wildfire_ingest.simulator.nws_lists import NwsLists
 from wildfire_ingest.simulator.nws_places import STATES, Station, zone_id
 from wildfire_ingest.simulator.nws_query import ALERT_FILTERS, Query, Refused, Row
-from wildfire_ingest.simulator.nws_truth import NwsTruth, Stream
+from wildfire_ingest.simulator.nws_truth import NwsTruths, Stream
 from wildfire_ingest.simulator.nws_versions import Versions, digest_of, is_known
 from wildfire_ingest.simulator.nws_world import NwsWorld, NwsWorldSettings
 from wildfire_ingest.simulator.server import Reply
@@ -81,10 +81,7 @@ class NwsSimulator:
         self._has_etags = has_etags
         self._asks_contact = asks_contact
         self._versions = Versions()
-        self._truths: dict[Stream, NwsTruth] = {
-            "observations": NwsTruth("observations"),
-            "alerts": NwsTruth("alerts"),
-        }
+        self._truths = NwsTruths()
         self._lock = threading.Lock()
         self._refused = 0
         self._routes = self._all_routes()
@@ -99,14 +96,7 @@ class NwsSimulator:
         return self._truths[stream].counts.distinct_rows
 
     def state(self) -> dict[str, Any]:
-        streams: dict[str, Any] = {
-            stream: {
-                **asdict(truth.counts),
-                "expected_records": truth.counts.expected_records,
-            }
-            for stream, truth in self._truths.items()
-        }
-        return {**streams, "refused": self._refused}
+        return {**self._truths.state(), "refused": self._refused}
 
     def answer(self, path: str, headers: Mapping[str, str], now_us: int) -> Reply:
         if self._asks_contact and not has_contact(headers.get("user-agent", "")):

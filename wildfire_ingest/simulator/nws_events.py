@@ -110,7 +110,7 @@ class NwsEvents:
         self._begins_s = start_s - settings.history_s
         self._spacing_s = 60 / settings.events_per_minute if settings.events_per_minute else None
         self._longest_s = settings.life_s[1] * (4 + MAX_UPDATES) // 4 + settings.cancel_shown_s
-        self._event = lru_cache(maxsize=8192)(self._messages)
+        self._event = lru_cache(maxsize=32_768)(self._messages)
 
     def active(self, now_s: int) -> list[Alert]:
         """What is in force, the latest first."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from dataclasses import asdict
 from typing import Any, Literal
 
 import msgspec
@@ -60,8 +61,11 @@ class NwsTruth:
         """key -> digests of the feature's bytes and of its content; last served last."""
 
     def note(self, body: bytes) -> None:
-        """One answer was sent whole."""
-        found = _read_body(body)
+        """One answer was sent whole; of what is no feature list, as a recording may be, no row."""
+        try:
+            found = _read_body(body)
+        except msgspec.DecodeError:
+            found = _Body()
         raws = [body] if found.type == "Feature" else [bytes(raw) for raw in found.features or ()]
         with self._lock:
             verdicts = [self._note_feature(raw) for raw in raws]
@@ -73,14 +77,16 @@ class NwsTruth:
                 before.value_changes + verdicts.count("changed"),
             )
 
-    def _note_feature(self, raw: bytes) -> Literal["new", "changed", "known"]:
+    def _note_feature(self, raw: bytes) -> Literal["new", "changed", "known", "nameless"]:
         exact = _digest(raw)
         key = self._key_of_bytes.get(exact)
         if key is not None and self._seen[key][0] == exact:
             self._seen[key] = self._seen.pop(key)
             return "known"
-        feature = _read_feature(raw)
-        key, content = self._judged(feature)
+        try:
+            key, content = self._judged(_read_feature(raw))
+        except (msgspec.DecodeError, KeyError, AttributeError):
+            return "nameless"
         before = self._seen.pop(key, None)
         if before is not None:
             self._key_of_bytes.pop(before[0], None)
@@ -108,6 +114,26 @@ class NwsTruth:
     @property
     def counts(self) -> TruthCounts:
         return self._counts
+
+
+class NwsTruths:
+    """One truth for each stream."""
+
+    def __init__(self) -> None:
+        self._of: dict[Stream, NwsTruth] = {
+            "observations": NwsTruth("observations"),
+            "alerts": NwsTruth("alerts"),
+        }
+
+    def __getitem__(self, stream: Stream) -> NwsTruth:
+        return self._of[stream]
+
+    def state(self) -> dict[str, Any]:
+        """The counts of each, as JSON values."""
+        return {
+            stream: {**asdict(one.counts), "expected_records": one.counts.expected_records}
+            for stream, one in self._of.items()
+        }
 
 
 def _reading(quantity: dict[str, Any] | None) -> tuple[object, ...] | None:

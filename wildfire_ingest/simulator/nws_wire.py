@@ -169,7 +169,7 @@ def _metar(observation: Observation) -> str:
     return f"{observation.station.id} {at} AUTO 10SM CLR RMK AO2"
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=16_384)
 def alert_feature(alert: Alert) -> bytes:
     """One alert message."""
     url = f"{API}/alerts/{alert.id}"

@@ -80,11 +80,14 @@ def test_a_blocked_caller_of_nws_gets_its_page(simulator):
     assert get(url).status_code == 403
 
 
-def test_nws_has_no_recordings(wildfire, tmp_path):
-    found = wildfire("simulate", "nws", "--replay", str(tmp_path))
+def test_it_replays_recordings_of_nws(simulator, tmp_path):
+    (tmp_path / "1.json").write_text('{"type": "FeatureCollection", "features": []}')
+    _, base_url = simulator("nws", "--replay", str(tmp_path))
 
-    assert found.exit_code == 2
-    assert "--replay is for recordings of firms" in found.stderr
+    found = get(f"{base_url}/alerts/active?area=CA")
+
+    assert found.headers["Content-Type"] == "application/geo+json"
+    assert found.json()["features"] == []
 
 
 def test_it_replays_a_folder_with_faults(simulator, tmp_path):
