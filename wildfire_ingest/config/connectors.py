@@ -207,7 +207,9 @@ CONNECTORS: Mapping[str, Connector] = {
         FirmsParams, "https://firms.modaps.eosdis.nasa.gov", "high", is_built=True
     ),
     # Stations report every hour; some are an hour late.
-    "noaa_weather": Connector(NoaaWeatherParams, "https://api.weather.gov", freshness_s=3 * 3600.0),
+    "noaa_weather": Connector(
+        NoaaWeatherParams, "https://api.weather.gov", is_built=True, freshness_s=3 * 3600.0
+    ),
     # A state may have no alert for days.
     "noaa_alerts": Connector(
         NoaaAlertsParams,

@@ -83,7 +83,7 @@ def problem(text: str, status: int) -> FetchError | None:
     found = text[:_EXAMINED]
     if found.lstrip()[:1] == "<" or _BLOCKED.search(found[:_SAMPLE]):
         return _page(found, status)
-    name = _name(found)
+    name = name_of(found)
     if name is not None:
         kind, meaning = _PROBLEMS.get(name, (_kind_of(status), "an error without explanation"))
         return kind(f"NWS says {name}{_details(found)}: {meaning}", status=status)
@@ -98,13 +98,16 @@ def problem(text: str, status: int) -> FetchError | None:
 def read_features(body: bytes) -> FeatureList:
     """The features of one answer.  Raises AnswerRefused for a body that is no feature list.
 
-    Of a key that stands twice the last counts; unknown keys are skipped.
+    A single feature is a list of one.  Of a key that stands twice the last counts; unknown keys
+    are skipped.
     """
     try:
         found = _decode(body)
     # Too deep a nesting is a RecursionError, a lone half of a character a UnicodeError.
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise _refused(body, f"expected a FeatureCollection, found no such JSON: {error}") from None
+    if found.type == "Feature" and found.features is msgspec.UNSET:
+        return FeatureList((body,))
     if found.features is None:
         raise _refused(body, "its list of features is null: the data are unavailable now")
     if found.type != "FeatureCollection" or found.features is msgspec.UNSET:
@@ -123,7 +126,8 @@ def _refused(body: bytes, why: str) -> AnswerRefused:
     return AnswerRefused(told, status=200, sample=text[:_SAMPLE])
 
 
-def _name(text: str) -> str | None:
+def name_of(text: str) -> str | None:
+    """The tail of a problem's `type`, e.g. NotFound."""
     found = _NAME.search(text)
     if found is not None:
         return found[1]

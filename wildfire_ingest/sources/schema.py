@@ -13,8 +13,9 @@ import msgspec
 from wildfire_ingest.record import Body
 from wildfire_ingest.sources.fire_detection import FireDetection
 from wildfire_ingest.sources.weather_alert import WeatherAlert
+from wildfire_ingest.sources.weather_observation import WeatherObservation
 
-BODIES: tuple[type[Body], ...] = (FireDetection, WeatherAlert)
+BODIES: tuple[type[Body], ...] = (FireDetection, WeatherAlert, WeatherObservation)
 
 _TIME = {
     "type": "string",

@@ -258,7 +258,7 @@ def test_what_the_earlier_example_says_without_effect_is_named(tmp_path: Path) -
         ("no_effect", "health_check.endpoints"),
         ("no_effect", "reliability.dlq_retry_attempts"),
         ("no_effect", "performance.max_concurrent_streams"),
-        ("not_built", "sources.noaa_stations_california"),
+        ("not_built", "sources.purpleair_california"),
         ("no_source", "custom_topic_mappings.emergency_alert"),
         ("no_source", "priority_sources[1]"),
         ("cache_ttl", "sources.noaa_stations_california.cache_ttl_seconds"),
@@ -269,7 +269,7 @@ def test_the_specification_s_example_loads_with_a_warning_of_its_ttl(tmp_path: P
     loaded = written(SPECIFICATION, tmp_path, {})
 
     source = loaded.config.sources["noaa_stations_california"]
-    assert not source.enabled
+    assert source.enabled
     assert build.gather_settings(loaded.config, source.source_id) == build.GatherSettings(
         records=100, seconds=5.0
     )
