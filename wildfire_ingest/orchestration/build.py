@@ -11,7 +11,14 @@ import dagster as dg
 
 from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.config.source import SourceModel
-from wildfire_ingest.orchestration import batch, continuous, supervisor, translator
+from wildfire_ingest.orchestration import (
+    batch,
+    checks,
+    continuous,
+    realtime,
+    supervisor,
+    translator,
+)
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
     KafkaProducerResource,
@@ -43,6 +50,7 @@ def build_definitions(
     objects = [objects_of(config, source) for source in sources]
     return dg.Definitions(
         assets=[*(one.asset for one in objects), *translator.topic_specs(config, sources)],
+        asset_checks=[checks.source_checks(config, source) for source in sources],
         jobs=[one.job for one in objects],
         schedules=[schedule for one in objects for schedule in one.schedules],
         sensors=[sensor for one in objects for sensor in one.sensors],
@@ -66,8 +74,8 @@ def objects_of(config: StreamConfig, source: SourceModel) -> Objects:
             sensors=[supervisor.supervising_sensor(config, source, job)],
         )
     asset, run = batch.source_asset(config, source), batch.source_job(config, source)
-    if source.ingestion.mode == "real_time" or source.cron is None:
-        return Objects(asset=asset, job=run)
+    if source.cron is None:
+        return Objects(asset=asset, job=run, sensors=[realtime.poll_sensor(config, source, run)])
     return Objects(
         asset=asset, job=run, schedules=[batch.source_schedule(source, source.cron, run)]
     )

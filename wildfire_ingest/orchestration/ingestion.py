@@ -16,7 +16,12 @@ from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.engine.summary import RunSummary
 from wildfire_ingest.errors import IngestError, SpoolBusy
 from wildfire_ingest.intake.pause import paused
-from wildfire_ingest.orchestration.reporter import Metadata, metadata_of, records_sent
+from wildfire_ingest.orchestration.reporter import (
+    Metadata,
+    WindowReporter,
+    metadata_of,
+    records_sent,
+)
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
     KafkaProducerResource,
@@ -43,17 +48,30 @@ def ingest(
         summary = _run_once(context, config, source_id, stop, (api, kafka, throttler))
         if summary is None:
             return
-        wrote = records_sent(summary) > 0
-        if not wrote:
-            context.log_event(dg.AssetObservation(context.asset_key, metadata=metadata_of(summary)))
-        elif stop.is_set() or not summary.succeeded:
-            # The run will not end well, yet data was written.
-            context.log_event(
-                dg.AssetMaterialization(context.asset_key, metadata=metadata_of(summary))
-            )
+        ends_well = summary.succeeded and not stop.is_set()
+        tell(context, config, source_id, summary, ends_well=ends_well)
     raise_unless_good(summary)
-    if wrote:
+    if records_sent(summary):
         yield dg.MaterializeResult(metadata=metadata_of(summary))
+
+
+def tell(
+    context: dg.AssetExecutionContext,
+    config: StreamConfig,
+    source_id: str,
+    summary: RunSummary,
+    *,
+    ends_well: bool,
+) -> None:
+    """What Dagster shows of the run, but the materialization with which a good run ends itself."""
+    events = WindowReporter(config, config.sources[source_id]).events(summary, final=True)
+    written = [event for event in events if isinstance(event, dg.AssetMaterialization)]
+    for event in events:
+        if event not in written or not ends_well:
+            context.log_event(event)
+    if not written and not any(isinstance(event, dg.AssetObservation) for event in events):
+        # A run that found nothing has looked all the same.
+        context.log_event(dg.AssetObservation(context.asset_key, metadata=metadata_of(summary)))
 
 
 def _run_once(

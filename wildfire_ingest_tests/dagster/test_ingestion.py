@@ -123,7 +123,7 @@ def test_a_run_that_sent_records_materializes_with_its_counts(world):
     assert count(materialization, "records_sent") == 2
     assert count(materialization, "records_dlq") == 0
     assert count(materialization, "api_calls") == 1
-    assert count(materialization, "topics") == {"wildfire-nasa-firms": 2}
+    assert count(materialization, "topic_usage") == {"wildfire-nasa-firms": 2}
 
 
 def test_a_run_that_sent_nothing_is_an_observation(world):
