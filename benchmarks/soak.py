@@ -107,6 +107,7 @@ class Soak:
             "schedules": sum(map(pages_of, (home / "schedules").rglob("*.db"))),
             "logs": size_of(home / "storage"),
             "state": size_of(self._deployment.config.state_dir),
+            "spool": pages_of(self._deployment.config.state_dir / f"{SOURCE}.db"),
             "materializations": materializations(index),
         }
 

@@ -37,7 +37,8 @@ MEASURES = (
     Measure("index", "of it index.db, MiB", MIB, 2),
     Measure("schedules", "schedules: ticks of the sensor (SQLite), MiB", MIB, 2),
     Measure("logs", "compute logs, MiB", MIB, 3),
-    Measure("state", "state_dir: spool, cache, limits, MiB", MIB, 2),
+    Measure("spool", "spool (SQLite), MiB", MIB, 2),
+    Measure("state", "state_dir on the disk, write-ahead log included, MiB", MIB, 2),
     Measure("materializations", "materializations"),
     Measure("records", "records served: new or changed rows"),
 )
