@@ -11,10 +11,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from wildfire_ingest.simulator.nws_places import STATES, State, zone_id
 from wildfire_ingest.simulator.nws_world import NwsWorldSettings
@@ -72,8 +75,7 @@ class Step:
     ends_s: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Alert:
+class Alert(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One message, as immutable as its id."""
 
     id: str

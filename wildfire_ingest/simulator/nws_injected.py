@@ -7,12 +7,12 @@ the clock says, until its end comes.  Seconds since the epoch, UTC; readings in 
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from wildfire_ingest.simulator.nws_events import (
     HAZARDS,
