@@ -52,7 +52,7 @@ def list_letters(ctx: click.Context, limit: int, source_id: str | None, as_json:
     settings = build.kafka_settings(config_of(ctx))
     letters = newest(settings, limit, source_id)
     for letter in letters:
-        text = msgspec.json.encode(asdict(letter)).decode() if as_json else _lines(letter)
+        text = msgspec.json.encode(asdict(letter)).decode() if as_json else lines_of(letter)
         click.echo(REDACTOR.clean(text))
     exits.say_line(f"{len(letters)} dead letters of {settings.dlq_topic} shown")
     return exits.OK
@@ -78,10 +78,11 @@ def _read(
 ) -> Iterator[tuple[tuple[int, int], Letter]]:
     for message in committed(settings, wanted, _WAIT_S):
         if source_id in (None, header(message, dead_letters.CONNECTOR)):
-            yield (message.timestamp()[1], message.offset() or 0), _letter(message)
+            yield (message.timestamp()[1], message.offset() or 0), letter_of(message)
 
 
-def _letter(message: Message) -> Letter:
+def letter_of(message: Message) -> Letter:
+    """A message of the dead letter topic, as it is shown."""
     raw = message.value() or b""
     reason = header(message, dead_letters.MESSAGE)
     return Letter(
@@ -95,7 +96,8 @@ def _letter(message: Message) -> Letter:
     )
 
 
-def _lines(letter: Letter) -> str:
+def lines_of(letter: Letter) -> str:
+    """For a person: what happened, and below it to what."""
     return (
         f"{letter.time}  {letter.source_id} -> {letter.topic}  {letter.error_class}: "
         f"{letter.reason}\n    {letter.id}  {letter.value}"

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from wildfire_ingest.errors import ConfigError, IngestError, SpoolBusy, Superseded
+from wildfire_ingest.observe.printable import printable as printable  # noqa: PLC0414 - for all commands
 
 OK, WRONG, USAGE, BUSY, SUPERSEDED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 DEBUG_VARIABLE = "WILDFIRE_DEBUG"
@@ -80,13 +81,6 @@ def say(text: str) -> None:
     from wildfire_ingest.fetch.redact import REDACTOR  # noqa: PLC0415 - start-up time
 
     click.echo(REDACTOR.clean(text), err=True)
-
-
-def printable(text: str) -> str:
-    """Control characters, bidirectional marks and the like escaped: it cannot steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _words(error: BaseException) -> str:

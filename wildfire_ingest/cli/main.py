@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "Run sources: from their APIs into Kafka.",
     "pause": "Stop sources in good order, whoever runs them, until they are resumed.",
     "resume": "Let paused sources run again.",
+    "tail": "Show records as they arrive in the topics.",
     "topics": "Compare the cluster's topics with the declared ones, or create them.",
     "dlq": "Look at the dead letters.",
     "audit": "Prove that nothing is lost and nothing doubled.",

@@ -59,7 +59,7 @@ def holdings(
     held = {source_id: Held() for source_id in source_ids}
     for message in messages:
         is_dead = message.topic() == dlq_topic
-        mine = held.get(_source_of(message, is_dead=is_dead))
+        mine = held.get(source_of(message, is_dead=is_dead))
         if mine is not None:
             record_id = header(message, "id", "ce_id").encode() or _id_of(message)
             mine.ids[record_id] = mine.ids.get(record_id, 0) + 1
@@ -73,7 +73,8 @@ def _id_of(message: Message) -> bytes:
     return b"%b.%b" % found.groups() if found else b""
 
 
-def _source_of(message: Message, *, is_dead: bool) -> str:
+def source_of(message: Message, *, is_dead: bool) -> str:
+    """Which source a record is of; empty where it does not say so."""
     if is_dead:
         return header(message, dead_letters.CONNECTOR)
     found = _SOURCE.search((message.value() or b"")[:_HEAD_BYTES])
