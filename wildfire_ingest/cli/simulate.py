@@ -72,7 +72,7 @@ sources:
   alerts_simulated:
     source_type: noaa_alerts
     base_url: {base_url}
-    ingestion: {{mode: real_time, polling_interval_seconds: 5}}
+    ingestion: {{mode: real_time, polling_interval_seconds: 30}}
     cache_ttl_seconds: 0
     custom_params: {{state: CA, user_agent: "wildfire-ingest (you@example.org)"}}"""
 
