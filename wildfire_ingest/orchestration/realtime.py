@@ -18,7 +18,7 @@ import dagster as dg
 import msgspec
 
 from wildfire_ingest.assembly import build_source
-from wildfire_ingest.clock import SystemClock, iso_utc
+from wildfire_ingest.clock import SECOND_US, SystemClock, iso_utc
 from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.config.source import SourceModel
 from wildfire_ingest.engine.look import Look, look
@@ -74,7 +74,8 @@ def poll_sensor(config: StreamConfig, source: SourceModel, job: Any) -> dg.Senso
                 return dg.SkipReason(obstacle)
             memory = tick.remembered(context.cursor)
             resources = (api, kafka, throttler)
-            return _Tick(config, source, resources, memory, stop, reporter).outcome()
+            leave_us = SystemClock().monotonic_us() + int(tick.LEAVE_AFTER_S * SECOND_US)
+            return _Tick(config, source, resources, memory, stop, leave_us, reporter).outcome()
 
     return poll
 
@@ -105,6 +106,8 @@ class _Tick:
     resources: Resources
     memory: tick.Memory
     stop: threading.Event
+    leave_us: int
+    """When the tick ends whatever still goes on; monotonic."""
     reporter: WindowReporter
 
     def outcome(self) -> dg.SensorResult:
@@ -170,19 +173,24 @@ class _Tick:
     def _delivered(self) -> dg.SensorResult:
         """The run, here and now."""
         try:
-            with source_engine(
-                self.config, self.source.source_id, *self.resources, tune=_hurried
-            ) as engine:
-                summary = engine.run_once(self.stop)
+            left_s = (self.leave_us - SystemClock().monotonic_us()) / SECOND_US
+            summary = tick.within(self.source.source_id, left_s, self._run_once)
         except SpoolBusy as error:
             return self._skipped(f"the source runs already: {error}")
         except IngestError as error:
             return self._failed(str(error), 0)
+        if summary is None:
+            return self._failed("the delivery goes on; the ticks until its end are skipped", 0)
         events = self.reporter.events(summary)
         trouble = _trouble(summary)
         if trouble:
             return self._failed(trouble, summary.api_errors, events)
         return self._skipped(f"{records_sent(summary)} records delivered in this tick", events)
+
+    def _run_once(self) -> RunSummary:
+        source_id = self.source.source_id
+        with source_engine(self.config, source_id, *self.resources, tune=_hurried) as engine:
+            return engine.run_once(self.stop)
 
     def _failed(
         self, why: str, api_errors: int, events: Sequence[AssetEvent] = ()

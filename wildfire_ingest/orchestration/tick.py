@@ -8,9 +8,10 @@ The memory is the sensor's cursor: it holds no watermark, so losing it loses not
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -19,9 +20,13 @@ TICK_S = 20.0
 """No tick lasts longer."""
 STOP_AFTER_S = 15.0
 """Asking and delivering are told to stop; the rest of TICK_S is for ending well."""
+LEAVE_AFTER_S = 19.0
+"""Work that has not ended by then, as no call into a frozen broker can be ended, is left behind."""
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+T = TypeVar("T")
 _LOCKS: dict[str, threading.Lock] = {}
+_WORK: dict[str, Future[Any]] = {}
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -58,14 +63,30 @@ def remembered(cursor: str | None) -> Memory:
 
 @contextmanager
 def alone(source_id: str) -> Iterator[bool]:
-    """Whether no other tick of the source goes on in this process."""
+    """Whether no other tick of the source goes on in this process, nor what one left behind."""
     lock = _LOCKS.setdefault(source_id, threading.Lock())
     is_ours = lock.acquire(blocking=False)
     try:
-        yield is_ours
+        yield is_ours and (source_id not in _WORK or _WORK[source_id].done())
     finally:
         if is_ours:
             lock.release()
+
+
+def within(source_id: str, seconds: float, work: Callable[[], T]) -> T | None:
+    """What `work` returns, or raises; None where that takes longer: then it goes on alone."""
+    future: Future[T] = Future()
+
+    def guarded() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            future.set_exception(error)
+
+    _WORK[source_id] = future
+    threading.Thread(target=guarded, name=f"{source_id}-tick", daemon=True).start()
+    done, _ = wait([future], timeout=max(0.0, seconds))
+    return future.result() if done else None
 
 
 @contextmanager

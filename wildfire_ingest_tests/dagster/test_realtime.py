@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from dataclasses import replace
 
 import dagster as dg
@@ -18,7 +19,7 @@ from wildfire_ingest.orchestration import realtime, tick
 from wildfire_ingest.orchestration.source_engine import source_engine
 from wildfire_ingest.simulator.faults import Fault
 from wildfire_ingest.simulator.server import SimulatorServer
-from wildfire_ingest.testing import FakeKafka
+from wildfire_ingest.testing import FakeKafka, FakeSink
 from wildfire_ingest_tests.dagster.polled import (
     KEY,
     SOURCE,
@@ -279,11 +280,24 @@ def test_a_slow_api_does_not_hold_the_tick_beyond_its_time(make, server, monkeyp
     assert observations(done)
 
 
-def test_a_tick_is_over_in_its_time_whatever_it_waits_for():
-    ending_s = realtime.DRAIN_S + 1.0
-
-    assert tick.STOP_AFTER_S + ending_s < tick.TICK_S
+def test_the_times_of_a_tick_fit_into_one_another():
     assert realtime.ANSWER_S < tick.STOP_AFTER_S
+    assert tick.STOP_AFTER_S + realtime.DRAIN_S < tick.LEAVE_AFTER_S < tick.TICK_S
+
+
+def test_a_broker_that_freezes_is_left_behind_and_its_ticks_are_skipped(inline, monkeypatch):
+    frozen = threading.Event()
+    monkeypatch.setattr(FakeSink, "send", lambda *_args: frozen.wait(10) and 0)
+    monkeypatch.setattr(tick, "LEAVE_AFTER_S", 0.5)
+
+    done = [inline.tick() for _ in range(2)]
+    frozen.set()
+    wait([tick._WORK[SOURCE]], timeout=10)
+
+    assert "the delivery goes on" in done[0].skip_message
+    assert observations(done[0])
+    assert "last tick has not ended" in done[1].skip_message
+    assert "last tick" not in inline.tick().skip_message
 
 
 def test_a_second_tick_of_the_source_ends_at_once(polled, site):
