@@ -29,6 +29,7 @@ COMMANDS = {
     "audit": "Prove that nothing is lost and nothing doubled.",
     "recover": "Deliver what waits; settle what a person must decide.",
     "status": "Show where each source stands.",
+    "health": "Tell whether it is well: broker, spools, APIs.",
     "simulate": "Serve an API's answers locally.",
     "demo": "See it all run on this machine.",
 }

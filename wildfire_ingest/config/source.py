@@ -128,8 +128,13 @@ class SourceModel(Model):
         """How long it may be silent."""
         if self.freshness_seconds is not None:
             return float(self.freshness_seconds)
-        interval_s = self.poll_interval_s or longest_gap_s(self.ingestion.schedule_cron or "")
-        return max(self.connector.freshness_s, FRESH_POLLS * interval_s, LEAST_FRESHNESS_S)
+        polls_s = FRESH_POLLS * self.longest_poll_gap_s
+        return max(self.connector.freshness_s, polls_s, LEAST_FRESHNESS_S)
+
+    @property
+    def longest_poll_gap_s(self) -> float:
+        """Time between two polls; of a cron line an upper bound."""
+        return self.poll_interval_s or longest_gap_s(self.ingestion.schedule_cron or "")
 
     @property
     def server(self) -> str:
