@@ -205,6 +205,23 @@ def test_messages_come_in_the_order_of_sending_and_an_update_after_what_it_updat
     assert [record.body.alert_id[len(ID) :] for record in records] == ["1", "5", "2", "9"]
 
 
+def test_parts_of_a_second_count_in_that_order():
+    halves = feature(1, sent="2026-05-14T09:05:00.5Z"), feature(2, sent="2026-05-14T09:05:00Z")
+
+    records = alerts().read(collection(*halves)).records
+
+    assert [record.body.alert_id[len(ID) :] for record in records] == ["2", "1"]
+
+
+def test_an_alert_that_is_no_utf8_is_a_reject_and_its_neighbour_a_record():
+    answer = collection(feature(1, headline="HALF"), feature(2)).replace(b"HALF", b"\xff\xfe")
+
+    decoded = alerts().read(answer)
+
+    assert [reject.error_class for reject in decoded.rejects] == ["bad_json"]
+    assert len(decoded.records) == 1
+
+
 def test_a_polygon_is_kept_as_it_is():
     ring = [[[-121.5, 39.25], [-121, 39.25], [-121, 40, 12.5], [-121.5, 39.25]]]
 

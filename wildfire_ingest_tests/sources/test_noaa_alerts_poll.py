@@ -170,6 +170,19 @@ def test_a_long_list_is_read_on_in_the_next_polls_from_where_it_was():
     assert (len(ended), json.loads(end.cursor)) == (2, {"polled_at_s": NOON // 1_000_000 + 60})
 
 
+def test_a_second_outage_while_missed_alerts_are_read_begins_their_list_anew():
+    cursor = cursor_of(
+        "2026-05-14T11:00:00",
+        missed_since_s=at("2026-05-14T09:20:45") // 1_000_000,
+        page="abc",
+        pages=7,
+    )
+
+    templates = asked(alerts(), cursor, NOON)
+
+    assert templates[1:] == ["/alerts?start=2026-05-14T09:10:00Z"]
+
+
 @pytest.mark.parametrize("error", [SourceUnavailable("503"), AnswerRefused("cut")])
 def test_alerts_in_force_do_not_wait_for_missed_ones_that_fail(error):
     source = alerts(state="CA")
@@ -212,6 +225,43 @@ def test_where_the_pace_allows_one_request_a_poll_the_two_lists_are_asked_for_in
         "/alerts/active",
         "/alerts/active",
     ]
+
+
+def test_a_poll_for_missed_alerts_only_says_nothing_of_those_in_force():
+    source = alerts(state="CA", requests_per_poll=1)
+    cursor = cursor_of(
+        "2026-05-14T11:59:00",
+        missed_since_s=at("2026-05-14T09:20:45") // 1_000_000,
+        missed_next=True,
+    )
+
+    _, done = polled(source, cursor, NOON)
+
+    assert json.loads(done.cursor) == {"polled_at_s": at("2026-05-14T11:59:00") // 1_000_000}
+
+
+def test_a_list_without_end_is_left_and_that_is_said():
+    cursor = cursor_of(
+        "2026-05-14T11:59:00",
+        missed_since_s=at("2026-05-14T09:20:45") // 1_000_000,
+        page="abc",
+        pages=199,
+    )
+
+    _, done = polled(alerts(), cursor, NOON, [collection(feature(1), next_url=NEXT)])
+
+    assert any("over 200 pages" in note for note in done.decoded.notes)
+    assert json.loads(done.cursor) == {"polled_at_s": NOON // 1_000_000}
+
+
+def test_a_loss_is_said_once_and_not_with_every_page():
+    source, answers = alerts(state="CA"), [collection()]
+    answers += [collection(feature(1), next_url=NEXT.replace("eyJ", f"e{n}")) for n in range(9)]
+    _, first = polled(source, cursor_of("2026-05-01T09:20:45"), NOON, answers)
+
+    _, second = polled(source, first.cursor, NOON + 30_000_000)
+
+    assert (len(first.decoded.notes), second.decoded.notes) == (1, ())
 
 
 def test_an_outage_longer_than_nws_keeps_alerts_says_what_is_missing():
