@@ -6,6 +6,7 @@ told by its run's log and is a descendant of that `dagster dev`.  Linux: /proc. 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import requests
-import yaml
 from confluent_kafka.admin import AdminClient
 
 from wildfire_ingest.config import build, loader
@@ -79,7 +79,7 @@ def deployed(folder: Path, settings: Mapping[str, Any], **secrets: str) -> Itera
     home.mkdir(parents=True)
     shutil.copy(DAGSTER_SETTINGS, home / "dagster.yaml")
     file = folder / "stream_config.yaml"
-    file.write_text(yaml.safe_dump(dict(settings), sort_keys=False))
+    file.write_text(json.dumps(settings, indent=1))  # YAML too; yaml.dump would write anchors
     kept = {
         name: value
         for name, value in os.environ.items()
