@@ -14,7 +14,7 @@ import dagster as dg
 from wildfire_ingest.clock import SECOND_US, SystemClock
 from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.config.source import SourceModel
-from wildfire_ingest.orchestration import translator
+from wildfire_ingest.orchestration import processes, translator
 from wildfire_ingest.orchestration.ingestion import ingest
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
@@ -60,7 +60,8 @@ def source_job(config: StreamConfig, source: SourceModel) -> Any:  # Dagster's c
     """`ingest_<id>`."""
     return dg.define_asset_job(
         f"ingest_{source.source_id}",
-        selection=dg.AssetSelection.assets(translator.source_key(source)),
+        # Without the checks' own step: the run tells what they would find.
+        selection=dg.AssetSelection.assets(translator.source_key(source)).without_checks(),
         description=f"One poll of {source.source_id}, and whatever waits from before.",
         tags={
             **translator.run_tags(config, source),
@@ -94,9 +95,14 @@ def source_schedule(source: SourceModel, cron: str, job: Any) -> dg.ScheduleDefi
 
 
 def unfinished_run(instance: dg.DagsterInstance, job_name: str, now_us: int) -> str | None:
-    """A run of the job that is under way; one that is too old to be true does not count."""
-    found = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=UNFINISHED), limit=1)
+    """A run of the job that is under way.
+
+    One whose process is gone is declared failed; one that is too old to be true does not count.
+    """
+    found = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=UNFINISHED), limit=5)
     for record in found:
+        if processes.bury_if_gone(instance, record.dagster_run):
+            continue
         age = timedelta(microseconds=now_us - int(record.create_timestamp.timestamp() * SECOND_US))
         if age < timedelta(seconds=LOST_AFTER_S):
             return record.dagster_run.run_id

@@ -24,6 +24,7 @@ from wildfire_ingest.orchestration import translator
 from wildfire_ingest.orchestration.batch import QUIET
 from wildfire_ingest.orchestration.ingestion import Resources, raise_unless_good
 from wildfire_ingest.orchestration.own_run import OwnRun
+from wildfire_ingest.orchestration.processes import name_process
 from wildfire_ingest.orchestration.reporter import Metadata, WindowReporter
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
@@ -116,6 +117,7 @@ def stream_source(
 ) -> None:
     """Stream until the run is to end.  Raises Failure where it did not end well."""
     source_id = source.source_id
+    name_process(context.instance, context.run.run_id)
     own_run = OwnRun(context.instance, context.run_id, sensor_name(source_id))
     tell = _Teller(context, own_run, config, source)
     if (pause := paused(config.state_dir, source_id)) is not None:

@@ -16,6 +16,7 @@ from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.engine.summary import RunSummary
 from wildfire_ingest.errors import IngestError, SpoolBusy
 from wildfire_ingest.intake.pause import paused
+from wildfire_ingest.orchestration.processes import name_process
 from wildfire_ingest.orchestration.reporter import (
     Metadata,
     WindowReporter,
@@ -44,6 +45,7 @@ def ingest(
     throttler: ThrottlerResource,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Poll once and deliver what waits.  Raises Failure where that was not possible."""
+    name_process(context.instance, context.run.run_id)
     with graceful() as stop:
         summary = _run_once(context, config, source_id, stop, (api, kafka, throttler))
         if summary is None:

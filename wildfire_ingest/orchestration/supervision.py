@@ -40,6 +40,8 @@ class RunView:
     ended_s: float | None = None
     heartbeat_s: float | None = None
     is_draining: bool = False
+    is_gone: bool = False
+    """Its process certainly lives no more."""
     is_duplicate: bool = False
     """This supervisor canceled it in the queue, because another run was streaming."""
 
@@ -85,6 +87,8 @@ def decide(
 
 
 def _is_lost(run: RunView, now_s: float) -> bool:
+    if run.is_gone:
+        return True
     silent_s = now_s - run.last_sign_s
     if run.status in BEGINNING:
         return silent_s > STARTED_WITHIN_S

@@ -11,7 +11,7 @@ from wildfire_ingest.clock import SECOND_US, SystemClock
 from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.config.source import SourceModel
 from wildfire_ingest.intake.pause import paused
-from wildfire_ingest.orchestration import translator
+from wildfire_ingest.orchestration import processes, translator
 from wildfire_ingest.orchestration.continuous import job_name, sensor_name
 from wildfire_ingest.orchestration.supervision import LIVE, Decision, RunView, decide
 
@@ -75,6 +75,7 @@ def view(record: Any) -> RunView:  # Dagster's class is private
         started_s=record.start_time,
         ended_s=record.end_time,
         heartbeat_s=_seconds(tags.get(translator.HEARTBEAT_TAG)),
+        is_gone=processes.is_gone(tags.get(processes.PROCESS_TAG)),
         is_draining=translator.DRAIN_TAG in tags,
         is_duplicate=DUPLICATE_TAG in tags,
     )

@@ -115,6 +115,11 @@ def test_a_run_that_fell_silent_is_declared_dead():
     assert decided(silent) == Decision("bury", decided(silent).reason, "r1")
 
 
+def test_a_run_whose_process_is_gone_is_declared_dead_at_once():
+    assert decided(run(is_gone=True)).action == "bury"
+    assert decided(run(status="CANCELING", is_gone=True)).action == "bury"
+
+
 def test_a_run_that_has_not_had_time_for_a_heartbeat_lives():
     assert decided(run(heartbeat_s=None, started_s=NOW_S - 20)).action == "leave"
 
@@ -165,6 +170,7 @@ VIEWS = st.builds(
     ended_s=st.none() | st.floats(0, NOW_S),
     heartbeat_s=st.none() | st.floats(0, NOW_S),
     is_draining=st.booleans(),
+    is_gone=st.booleans(),
     is_duplicate=st.booleans(),
 )
 

@@ -1,0 +1,73 @@
+"""A run's process: certainly gone, or not known to be."""
+
+import os
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+from dagster._core.utils import make_new_run_id
+
+from wildfire_ingest.clock import SystemClock
+from wildfire_ingest.orchestration import batch, processes
+
+
+def tag_of_another(code="pass"):
+    """The tag of a process that ran this package's own code, and ended."""
+    script = (
+        f"from wildfire_ingest.orchestration import processes as p; print(p.own_process()); {code}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.strip()
+
+
+def test_a_process_that_lives_is_not_gone():
+    assert not processes.is_gone(processes.own_process())
+
+
+def test_a_process_that_ended_is_gone():
+    assert processes.is_gone(tag_of_another())
+
+
+def test_another_process_with_the_same_number_is_not_taken_for_it():
+    place, _, _ = processes.own_process().rsplit(":", 2)
+
+    assert processes.is_gone(f"{place}:{os.getpid()}:1")
+
+
+@pytest.mark.parametrize(
+    "tag", [None, "", "nonsense", "elsewhere:1:1", "::", "a:b:c", f"elsewhere/1:{2**80}:1"]
+)
+def test_what_cannot_be_known_from_here_is_not_gone(tag):
+    assert not processes.is_gone(tag)
+
+
+@dg.op
+def nothing():
+    """An op."""
+
+
+@dg.job
+def ingest():
+    """A job."""
+    nothing()
+
+
+def test_a_run_that_lost_its_process_keeps_no_tick_from_starting_another():
+    with dg.instance_for_test() as instance:
+        run = instance.create_run_for_job(
+            ingest, run_id=make_new_run_id(), status=dg.DagsterRunStatus.STARTED
+        )
+        now_us = SystemClock().now_us()
+        assert batch.unfinished_run(instance, "ingest", now_us) == run.run_id
+
+        instance.add_run_tags(run.run_id, {processes.PROCESS_TAG: tag_of_another()})
+
+        assert batch.unfinished_run(instance, "ingest", now_us) is None
+        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
