@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from wildfire_ingest.clock import SECOND_US
 from wildfire_ingest.engine.board import Board
@@ -223,15 +224,8 @@ class Engine:
         return next_us
 
     def _summary(self, ending: Ending, message: str) -> RunSummary:
-        ledger = self._parts.spool.ledger()
-        delta = ledger.minus(self._before)
-        polls, asked, throttle = (
-            self._poller.tally,
-            self._parts.fetcher.counters,
-            self._board.throttle_report(),
-        )
-        published, queue = [p.tally for p in self._publishers], self._board.counts()
-        duration_s = self._since_start_s()
+        ledger, polls = self._parts.spool.ledger(), self._poller.tally
+        delta, duration_s = ledger.minus(self._before), self._since_start_s()
         return RunSummary(
             source_id=self._settings.source_id,
             ending=ending,
@@ -241,21 +235,6 @@ class Engine:
             empty_polls=polls.empty,
             failed_polls=polls.failed,
             cache_hits=polls.cache_hits,
-            api_calls=asked.api_calls - self._asked_before.api_calls,
-            api_errors=asked.api_errors - self._asked_before.api_errors,
-            transactions=sum(tally.transactions for tally in published),
-            delivery_failures=sum(tally.failures for tally in published),
-            delivery_retries=sum(tally.retries for tally in published),
-            queue_size=queue.size,
-            queue_enqueued=queue.enqueued,
-            queue_dequeued=queue.dequeued,
-            queue_dropped=queue.dropped,
-            throttle_state=throttle.state,
-            throttle_level=throttle.level,
-            throttle_adjustments=throttle.adjustments,
-            throttle_pauses=sum(tally.pauses for tally in published),
-            consumer_lag=throttle.lag,
-            topics=summed(tally.topics for tally in published),
             resolutions=less(self._parts.intake.resolutions(), self._resolved_before),
             total_sent=delta.published - delta.dead,
             uptime_s=duration_s,
@@ -266,7 +245,30 @@ class Engine:
             epoch=self._parts.sink.epoch,
             message=message,
             ledger_faults=ledger.faults(),
+            **self._stages(),
         )
+
+    def _stages(self) -> dict[str, Any]:
+        """The counters of fetcher, publishers, queue and throttle, by their names in a summary."""
+        asked, queue = self._parts.fetcher.counters, self._board.counts()
+        published, throttle = [p.tally for p in self._publishers], self._board.throttle_report()
+        return {
+            "api_calls": asked.api_calls - self._asked_before.api_calls,
+            "api_errors": asked.api_errors - self._asked_before.api_errors,
+            "transactions": sum(tally.transactions for tally in published),
+            "delivery_failures": sum(tally.failures for tally in published),
+            "delivery_retries": sum(tally.retries for tally in published),
+            "queue_size": queue.size,
+            "queue_enqueued": queue.enqueued,
+            "queue_dequeued": queue.dequeued,
+            "queue_dropped": queue.dropped,
+            "throttle_state": throttle.state,
+            "throttle_level": throttle.level,
+            "throttle_adjustments": throttle.adjustments,
+            "throttle_pauses": sum(tally.pauses for tally in published),
+            "consumer_lag": throttle.lag,
+            "topics": summed(tally.topics for tally in published),
+        }
 
     def _since_start_s(self) -> float:
         if self._started_us is None:

@@ -1,6 +1,7 @@
 """What Dagster is told of a run, window by window: no more than there is to say."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -214,3 +215,14 @@ def test_stations_are_stale_after_hours_and_alerts_after_days(configured):
 
     assert config.sources["noaa_weather"].freshness_s == 3 * 3600
     assert config.sources["noaa_alerts"].freshness_s == 7 * 86_400
+
+
+def test_every_name_is_documented(request):
+    text = (request.config.rootpath / "docs" / "metrics.md").read_text("utf-8")
+    full = window(
+        GOOD, consumer_lag=3, newest_observed_age_s=1.0, message="stopped", ledger_faults=("x",)
+    )
+    metadata = metadata_of(replace(full, ending="stopped"))
+
+    names = {*metadata, *value(metadata, "counters"), *NAMES}
+    assert {name for name in names if f"`{name}`" not in text} == set()
