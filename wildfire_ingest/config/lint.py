@@ -14,7 +14,7 @@ from wildfire_ingest.config.interpolation import fits
 from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.config.pattern import covers, matches_no_id
 from wildfire_ingest.config.rules import LOOPBACK
-from wildfire_ingest.config.source import SourceModel
+from wildfire_ingest.config.source import LEAST_RUN_INTERVAL_S, SourceModel
 from wildfire_ingest.sources import firms_request
 from wildfire_ingest.sources.nasa_firms import FirmsSettings
 
@@ -28,7 +28,6 @@ NO_EFFECT: dict[KeyPath, str] = {
     ("reliability", "dlq_retry_attempts"): "dead letters are not replayed by themselves",
     ("reliability", "dlq_retry_delay_seconds"): "dead letters are not replayed by themselves",
     ("performance", "max_concurrent_streams"): "Dagster's own run limits count",
-    ("sources", "*", "ingestion", "execution"): "real_time sources are not scheduled",
 }
 """Keys that are accepted and checked and not used yet."""
 SEASON_DAYS = 2
@@ -156,15 +155,22 @@ def _source(config: StreamConfig, source_id: str, source: SourceModel, report: R
             f"{source.rate_limit_per_minute} "
             f"is more than the {limit:.3g} requests a minute that the API allows",
         )
-    if source.connector.is_built and source.ingestion.mode != "batch" and source.enabled:
-        report.warn(
-            "no_effect",
-            (*path, "ingestion", "mode"),
-            f"{source.ingestion.mode} has no "
-            "schedule in Dagster yet; `wildfire-ingest run` polls it, or use batch",
-        )
+    _run_cost(source, path, report)
     if isinstance(source.custom_params, FirmsParams):
         _firms_keys(source.custom_params, (*path, "custom_params"), report)
+
+
+def _run_cost(source: SourceModel, path: KeyPath, report: Report) -> None:
+    """A Dagster run costs 3 CPU-seconds before it polls."""
+    ingestion, interval_s = source.ingestion, source.poll_interval_s or 0.0
+    by_runs = ingestion.mode == "real_time" and ingestion.execution == "run"
+    if source.enabled and by_runs and interval_s < LEAST_RUN_INTERVAL_S:
+        report.warn(
+            "run_cost",
+            (*path, "ingestion", "execution"),
+            f"a Dagster run for the news of each {interval_s:g} s costs more than it brings: "
+            "use execution: inline or mode: continuous_streaming",
+        )
 
 
 def _is_set(source: SourceModel) -> bool:

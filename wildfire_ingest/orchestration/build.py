@@ -15,6 +15,7 @@ from wildfire_ingest.orchestration import (
     batch,
     checks,
     continuous,
+    health,
     realtime,
     supervisor,
     translator,
@@ -48,12 +49,20 @@ def build_definitions(
     """
     sources = [source for source in config.owned_sources if source.source_type in CONNECTORS]
     objects = [objects_of(config, source) for source in sources]
+    well = health.health_objects(config)
     return dg.Definitions(
-        assets=[*(one.asset for one in objects), *translator.topic_specs(config, sources)],
-        asset_checks=[checks.source_checks(config, source) for source in sources],
-        jobs=[one.job for one in objects],
+        assets=[
+            *(one.asset for one in objects),
+            *translator.topic_specs(config, sources),
+            *well.assets,
+        ],
+        asset_checks=[
+            *(checks.source_checks(config, source) for source in sources),
+            *well.checks,
+        ],
+        jobs=[*(one.job for one in objects), *well.jobs],
         schedules=[schedule for one in objects for schedule in one.schedules],
-        sensors=[sensor for one in objects for sensor in one.sensors],
+        sensors=[*(sensor for one in objects for sensor in one.sensors), *well.sensors],
         resources={
             "api": ApiClientResource.of(config),
             "kafka": KafkaProducerResource.of(config),

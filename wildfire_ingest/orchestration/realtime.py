@@ -49,7 +49,7 @@ AssetEvent = dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvalua
 
 def poll_sensor(config: StreamConfig, source: SourceModel, job: Any) -> dg.SensorDefinition:
     """`poll_<id>`; on from the start, a person's toggle in the UI wins."""
-    inline = source.ingestion.execution == "inline"
+    inline = source.is_inline
     does = "delivers what is new" if inline else "starts a run where there is news"
     reporter = WindowReporter(config, source)
 
@@ -118,7 +118,7 @@ class _Tick:
                 return self._failed(str(error), fetcher.counters.api_errors)
         if not found.news:
             return self._skipped("nothing new")
-        if self.source.ingestion.execution == "inline":
+        if self.source.is_inline:
             return self._delivered()
         return self._requested(found)
 

@@ -203,6 +203,8 @@ def test_the_shipped_file_loads_with_nothing_set_and_nothing_doubtful() -> None:
     assert [source.source_id for source in loaded.config.owned_sources] == [
         "firms_viirs_snpp",
         "firms_modis",
+        "noaa_stations_california",
+        "noaa_alerts_california",
     ]
     assert loaded.config.state_dir == SHIPPED.parent / ".wildfire" / "state"
 

@@ -25,8 +25,11 @@ def source(**changes):
 
 
 def jobs_of(definitions):
+    """The sources' jobs."""
     return {
-        job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")
+        job.name: job
+        for job in definitions.resolve_all_job_defs()
+        if job.name.startswith(("ingest_", "continuous_"))
     }
 
 
@@ -43,7 +46,17 @@ def test_the_shipped_configuration_loads_in_dagster(monkeypatch):
     definitions = defs()
     dg.Definitions.validate_loadable(definitions)
 
-    assert set(jobs_of(definitions)) == {"ingest_firms_viirs_snpp", "ingest_firms_modis"}
+    assert set(jobs_of(definitions)) == {
+        "ingest_firms_viirs_snpp",
+        "ingest_firms_modis",
+        "ingest_noaa_alerts_california",
+        "continuous_noaa_stations_california",
+    }
+    assert {sensor.name for sensor in definitions.sensors or ()} == {
+        "poll_noaa_alerts_california",
+        "supervise_noaa_stations_california",
+        "health",
+    }
 
 
 def test_a_batch_source_has_an_asset_a_job_and_a_running_schedule_in_utc(configured):
@@ -92,6 +105,23 @@ def test_an_instance_has_only_its_own_sources(configured):
     config = configured(document(sources=sources, instance="west"))
 
     assert list(jobs_of(build_definitions(config))) == ["ingest_firms_b"]
+
+
+def test_a_real_time_source_has_the_sensor_that_looks_for_news(configured):
+    watched = source(ingestion={"mode": "real_time", "polling_interval_seconds": 90})
+    definitions = build_definitions(configured(document(sources={"firms_test": watched})))
+
+    assert list(jobs_of(definitions)) == ["ingest_firms_test"]
+    (sensor,) = [one for one in definitions.sensors or () if one.name == "poll_firms_test"]
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    assert sensor.minimum_interval_seconds == 90
+    assert not definitions.schedules
+
+
+def test_a_job_runs_no_step_for_the_checks(configured):
+    job = jobs_of(build_definitions(configured(document())))["ingest_firms_test"]
+
+    assert [node.name for node in job.nodes] == ["run_firms_test"]
 
 
 def test_a_continuous_source_has_its_job_and_the_sensor_that_keeps_it_alive(configured):
