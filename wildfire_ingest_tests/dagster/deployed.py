@@ -35,7 +35,7 @@ def source(base_url: str, ingestion: Mapping[str, Any], **more: Any) -> dict[str
         "base_url": base_url,
         "cache_ttl_seconds": 0,
         "ingestion": dict(ingestion),
-        "custom_params": {"map_key": "${ENV:FIRMS_MAP_KEY}"},
+        "custom_params": {"map_key": "${ENV:FIRMS_MAP_KEY}", "area": "world"},
         **more,
     }
 
