@@ -44,6 +44,8 @@ class StreamConfig(Model):
     """false: no periodic materializations of a continuous run, only its last."""
     metrics_interval_seconds: Seconds = 60.0
     """Time between those, s."""
+    keep_runs_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    """Dagster's ended runs and their plots are deleted after so many days; 0 = never."""
     topics: dict[str, TopicModel] = Field(default_factory=dict)
     """The declared topics by name; `wildfire-default` exists without being declared."""
     topic_rules: TopicRulesModel = TopicRulesModel()

@@ -16,6 +16,7 @@ from wildfire_ingest.orchestration import (
     checks,
     continuous,
     health,
+    maintenance,
     realtime,
     supervisor,
     translator,
@@ -50,6 +51,8 @@ def build_definitions(
     sources = [source for source in config.owned_sources if source.source_type in CONNECTORS]
     objects = [objects_of(config, source) for source in sources]
     well = health.health_objects(config)
+    jobs = [*(one.job for one in objects), *well.jobs]
+    nightly, every_night = maintenance.maintenance(config, [job.name for job in jobs])
     return dg.Definitions(
         assets=[
             *(one.asset for one in objects),
@@ -60,8 +63,8 @@ def build_definitions(
             *(checks.source_checks(config, source) for source in sources),
             *well.checks,
         ],
-        jobs=[*(one.job for one in objects), *well.jobs],
-        schedules=[schedule for one in objects for schedule in one.schedules],
+        jobs=[*jobs, nightly],
+        schedules=[*(schedule for one in objects for schedule in one.schedules), every_night],
         sensors=[*(sensor for one in objects for sensor in one.sensors), *well.sensors],
         resources={
             "api": ApiClientResource.of(config),

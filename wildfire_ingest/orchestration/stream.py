@@ -15,7 +15,7 @@ from typing import Protocol
 
 from wildfire_ingest.clock import SECOND_US, Clock
 from wildfire_ingest.engine.summary import RunSummary
-from wildfire_ingest.orchestration.own_run import End, OwnRun
+from wildfire_ingest.orchestration.own_run import End
 
 LOG = logging.getLogger("wildfire_ingest.run")
 WAIT_S = 1.0
@@ -29,6 +29,16 @@ class Streaming(Protocol):
     def run_forever(self, stop: threading.Event, for_s: float | None = None) -> RunSummary: ...
 
     def snapshot(self) -> RunSummary: ...
+
+
+class Life(Protocol):
+    """What a run needs of Dagster's records of it: `own_run.OwnRun`."""
+
+    def end_wanted(self) -> End | None: ...
+
+    def end_wanted_by_switch(self) -> End | None: ...
+
+    def beat(self, now_s: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +68,7 @@ class Stream:
     def __init__(
         self,
         engine: Streaming,
-        own_run: OwnRun,
+        own_run: Life,
         clock: Clock,
         rhythm: Rhythm,
         *,

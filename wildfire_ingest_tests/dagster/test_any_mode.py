@@ -4,7 +4,7 @@ import dagster as dg
 import msgspec
 import pytest
 
-from wildfire_ingest.clock import SystemClock
+from wildfire_ingest.clock import SECOND_US, SystemClock
 from wildfire_ingest.orchestration.build import build_definitions
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
@@ -44,12 +44,12 @@ def source_type(request):
 def site(source_type):
     """A world that stands still: one poll has all of it."""
     now_us = SystemClock().now_us()
-    if source_type == "nasa_firms":
-        world = WorldSettings(rows_per_minute=60.0, keep_s=3600)
-        simulator = FirmsSimulator(world, now_us - 3600 * 1_000_000)
-    else:
-        world = NwsWorldSettings(stations=8)
-        simulator = NwsSimulator(world, now_us - 3600 * 1_000_000)
+    begun_us = now_us - 3600 * SECOND_US
+    simulator = (
+        FirmsSimulator(WorldSettings(rows_per_minute=60.0, keep_s=3600), begun_us)
+        if source_type == "nasa_firms"
+        else NwsSimulator(NwsWorldSettings(stations=8), begun_us)
+    )
     with SimulatorServer(simulator, now_us=lambda: now_us) as url:
         yield simulator, url
 

@@ -33,9 +33,13 @@ def jobs_of(definitions):
     }
 
 
+def sources_schedules(definitions):
+    return [one for one in definitions.schedules or () if one.name != "schedule_maintenance"]
+
+
 def schedule_of(definitions):
     """The only schedule."""
-    (schedule,) = list(definitions.schedules or [])
+    (schedule,) = sources_schedules(definitions)
     assert isinstance(schedule, dg.ScheduleDefinition)
     return schedule
 
@@ -115,7 +119,7 @@ def test_a_real_time_source_has_the_sensor_that_looks_for_news(configured):
     (sensor,) = [one for one in definitions.sensors or () if one.name == "poll_firms_test"]
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     assert sensor.minimum_interval_seconds == 90
-    assert not definitions.schedules
+    assert not sources_schedules(definitions)
 
 
 def test_a_job_runs_no_step_for_the_checks(configured):
@@ -131,7 +135,7 @@ def test_a_continuous_source_has_its_job_and_the_sensor_that_keeps_it_alive(conf
     assert list(jobs_of(definitions)) == ["continuous_firms_test"]
     (sensor,) = [one for one in definitions.sensors or () if one.name == "supervise_firms_test"]
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
-    assert not definitions.schedules
+    assert not sources_schedules(definitions)
 
 
 def test_the_asset_of_a_continuous_source_cannot_be_materialized_past_its_supervisor(configured):

@@ -132,4 +132,4 @@ def test_a_run_that_a_person_starts_while_the_sensor_is_off_runs(stand):
     stand.switch(InstigatorStatus.RUNNING)
     assert by_hand.end_wanted_by_switch() is None
     stand.switch(InstigatorStatus.STOPPED)
-    assert by_hand.end_wanted_by_switch().wish == "drain"
+    assert by_hand.end_wanted_by_switch() == End("drain", f"sensor {SENSOR} was switched off")

@@ -36,7 +36,7 @@ def test_a_process_that_ended_is_gone():
 
 
 def test_another_process_with_the_same_number_is_not_taken_for_it():
-    place, _, _ = processes.own_process().rsplit(":", 2)
+    place, _, _ = str(processes.own_process()).rsplit(":", 2)
 
     assert processes.is_gone(f"{place}:{os.getpid()}:1")
 
@@ -70,4 +70,6 @@ def test_a_run_that_lost_its_process_keeps_no_tick_from_starting_another():
         instance.add_run_tags(run.run_id, {processes.PROCESS_TAG: tag_of_another()})
 
         assert batch.unfinished_run(instance, "ingest", now_us) is None
-        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
+        found = instance.get_run_by_id(run.run_id)
+        assert found is not None
+        assert found.status is dg.DagsterRunStatus.FAILURE

@@ -70,7 +70,7 @@ class Stand:
         self.clock = FakeClock()
         self.own_run = OwnRun(self.clock)
         self.pause = None
-        self.windows = []
+        self.windows: list[RunSummary] = []
         self.stream = Stream(
             Engine(self.clock, error),
             self.own_run,
