@@ -275,4 +275,4 @@ def test_a_hundred_sources_load_in_a_second(configured):
         definitions = build_definitions(config)
 
     assert time.process_time() - began < 1.0
-    assert len(list(definitions.schedules or ())) == 100
+    assert len(sources_schedules(definitions)) == 100
