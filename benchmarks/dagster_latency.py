@@ -42,6 +42,8 @@ WARM_UP_POLLS = 10
 ALERTS, BULK = "alerts", "bulk"
 ALERTS_TOPIC, BULK_TOPIC = "wildfire-weather-alerts", "wildfire-bulk"
 BULK_PARTITIONS = 4
+ALERTS_EVERY_S, BULK_EVERY_S = 1.03, 1.0
+"""Not the same: an alert then meets every moment of the other source's second in turn."""
 FLOWS_WITHIN_S = 60.0
 ORDER = b'{"event": "Red Flag Warning", "state": "CA", "life_s": 5}'
 QUIET = NwsWorldSettings(states=("CA",), stations=1, events_per_minute=0.01)
@@ -86,7 +88,7 @@ class Bulk:
         now = datetime.now(UTC)
         lines = [parts.HEADER]
         lines += [
-            f"@@,{row / 200:.3f},{295 + row % 7000 / 100:.2f},0.4,0.4,{now:%Y-%m-%d},"
+            f"@@,{row * 360 / rows - 180:.5f},{295 + row % 7000 / 100:.2f},0.4,0.4,{now:%Y-%m-%d},"
             f"{int(f'{now:%H%M}')},N,VIIRS,n,2.0NRT,290.1,{row % 4000 / 100:.2f},D"
             for row in range(rows)
         ]
@@ -195,15 +197,18 @@ class Load:
 
 def settings(bootstrap: str, alerts_url: str, bulk_url: str | None) -> dict[str, Any]:
     """stream_config.yaml: the alerts and, where there is an address of it, the bulk."""
-    continuous = {"mode": "continuous_streaming", "polling_interval_seconds": 1}
-    common = {"cache_ttl_seconds": 0, "rate_limit_per_minute": 6000, "ingestion": continuous}
+
+    def continuous(every_s: float) -> dict[str, Any]:
+        ingestion = {"mode": "continuous_streaming", "polling_interval_seconds": every_s}
+        return {"cache_ttl_seconds": 0, "rate_limit_per_minute": 6000, "ingestion": ingestion}
+
     sources: dict[str, Any] = {
         ALERTS: {
             "source_type": "noaa_alerts",
             "topic": ALERTS_TOPIC,
             "base_url": alerts_url,
             "custom_params": {"state": "CA", "user_agent": "(benchmark, bench@example.org)"},
-            **common,
+            **continuous(ALERTS_EVERY_S),
         }
     }
     if bulk_url is not None:
@@ -213,7 +218,7 @@ def settings(bootstrap: str, alerts_url: str, bulk_url: str | None) -> dict[str,
             "priority": "low",
             "base_url": bulk_url,
             "custom_params": {"product": "VIIRS_SNPP_NRT", "feed": "static"},
-            **common,
+            **continuous(BULK_EVERY_S),
         }
     return {
         "kafka": {"bootstrap_servers": bootstrap, "compression_type": "zstd"},
