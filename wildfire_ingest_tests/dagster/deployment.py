@@ -108,13 +108,15 @@ class Deployment:
             raise
 
     def is_ready(self) -> bool:
-        """Whether the webserver has loaded every location."""
+        """Whether the webserver has loaded every location.  Fails where one never will be."""
         api = self.api()
         with contextlib.closing(api):
             try:
                 found = api.locations()
             except (requests.RequestException, DagsterRefused):
                 return False
+        for one in found.values():
+            assert one.error is None or "Unreachable" in one.error, one.error
         return len(found) == len(self._locations) and all(one.is_loaded for one in found.values())
 
     def kill(self, name: str, scope: Scope = "group") -> int:

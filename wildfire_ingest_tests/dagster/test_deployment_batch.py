@@ -93,7 +93,7 @@ def test_each_code_location_has_the_sources_of_its_instance_only(stand):
     found = stand.deployment.api().locations()
 
     def sources(location):
-        return {key[-1] for key in found[location].assets if key[0] == "wildfire"}
+        return {key[-1] for key in found[location].assets if "nasa_firms" in key}
 
     assert sources("north") == {NORTH}
     assert sources("south") == {SOUTH, TICKING}
