@@ -13,7 +13,8 @@ from wildfire_ingest.simulator.demo import run_demo
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
     metavar="N",
-    help="End so long after the first materialization, and compare what was served with Kafka.",
+    help="End so long after every mode has materialized once, and compare what was served with"
+    " Kafka.",
 )
 @click.option(
     "--broker",
@@ -23,7 +24,8 @@ from wildfire_ingest.simulator.demo import run_demo
     help="The embedded broker, Apache Kafka (needs Java and Maven), or a cluster of your own.",
 )
 def command(seconds: float | None, broker: str) -> int:
-    """See it all run: a broker, the FIRMS API simulated, Dagster and its schedules.
+    """See it all run: a broker, the FIRMS and NWS APIs simulated, and Dagster with a source or
+    two in each mode: scheduled, started by a sensor, streaming.
 
     Ctrl-C ends everything.  With --seconds it ends by itself and exits 1 unless every row that
     was served is in Kafka exactly once.

@@ -78,7 +78,13 @@ class ServerProcess:
     ) -> None:
         self._command = list(command)
         self._log = log
-        self._child = _FORKS.submit(self._fork, cwd, env, os.getpid()).result()
+        forked = _FORKS.submit(self._fork, cwd, env, os.getpid())
+        try:
+            self._child = forked.result()
+        except KeyboardInterrupt:  # while it forks: nobody else would know of the child
+            self._child = forked.result()
+            self.kill()
+            raise
 
     def _fork(
         self, cwd: Path | None, env: Mapping[str, str] | None, parent: int

@@ -1,7 +1,9 @@
 """The whole product on one machine, on simulated APIs: started, watched, compared, ended.
 
-Order of the end: schedules off, runs end, what waits is delivered, then Kafka is read anew and
-compared with what was served; so no row is on its way when they are counted.  Times in seconds.
+Order of the end: the simulated worlds stand still; schedules and sensors off, so that the long run
+drains; runs end; each source polls once more, which takes over what a last look was answered and
+delivers what waits; then Kafka is read anew and compared with what was served.  So no row is on
+its way when they are counted.  Times in seconds.
 """
 
 from __future__ import annotations
@@ -9,8 +11,9 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import requests
@@ -22,32 +25,27 @@ from wildfire_ingest.config import build, loader
 from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.delivery import client_config, topics
 from wildfire_ingest.dispatch.lag import LagReader
+from wildfire_ingest.errors import IngestError
 from wildfire_ingest.simulator import brokers
 from wildfire_ingest.simulator.brokers import Broker, BrokerNotStarted
-from wildfire_ingest.simulator.demo_dagster import UNFINISHED, DagsterDev, Run
-from wildfire_ingest.simulator.demo_folder import FOLDER, PARAMS, DemoFailed, DemoFolder
+from wildfire_ingest.simulator.demo_dagster import UNFINISHED, DagsterDev, DagsterRefused, Run
+from wildfire_ingest.simulator.demo_folder import FOLDER, DemoFailed, DemoFolder
+from wildfire_ingest.simulator.demo_memory import memory_of_family
+from wildfire_ingest.simulator.demo_progress import Firsts, Pace, last_run
 from wildfire_ingest.simulator.demo_reader import Found, TopicReader
 from wildfire_ingest.simulator.demo_screen import Screen, Standing
+from wildfire_ingest.simulator.demo_sites import DemoSites, Served
+from wildfire_ingest.simulator.demo_sources import SOURCES, DemoSource
 from wildfire_ingest.simulator.demo_verdict import Comparison
-from wildfire_ingest.simulator.firms import FirmsSimulator
-from wildfire_ingest.simulator.firms_world import WorldSettings
-from wildfire_ingest.simulator.server import SimulatorServer
 
 FIRST_WAIT_S = 180.0
-"""How long the first materialization may take."""
+"""How long the modes may take to materialize once."""
 SETTLE_WAIT_S = 150.0
 """How long the last runs may take to end: a run gives up on a broker after 120 s."""
 LOOK_EVERY_S = 2.0
-WORLD = WorldSettings(
-    rows_per_minute=600.0,
-    keep_s=3600,
-    granule_s=20,
-    publish_after_s=(2, 10),
-    reprocess_after_s=(60, 150),
-    revised_share=0.05,
-)
-"""About 6 new rows a second for the two products, and as many again that replace them."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+NOT_ANSWERED = (requests.RequestException, DagsterRefused, KeyError)
+"""Dagster is busy, or not yet able to tell."""
 
 
 class Demo:
@@ -63,21 +61,21 @@ class Demo:
         self._folder = DemoFolder(folder)
         self._stack.callback(self._folder.close)
         self._is_ours = choice in {brokers.EMBEDDED, brokers.KAFKA}
-        start_us = SystemClock().now_us()
-        self._sites = {name: FirmsSimulator(WORLD, start_us) for name in PARAMS}
+        self._sites = DemoSites({one.source_id: one.source_type for one in SOURCES})
         self._dagster = DagsterDev(self._folder.path, self._folder.environment())
-        self._schedules: list[str] = []
         self._pause = threading.Event()  # never set: only a wait that Ctrl-C can end
         self._last_look_s = 0.0
         self._runs: list[Run] = []
+        self._paces: dict[str, Pace] = defaultdict(Pace)
 
     # the start
 
     def start(self) -> None:
-        """Everything up, schedules on, every source launched once."""
+        """Everything up, schedules and sensors on, every batch source launched once."""
         began_s = time.monotonic()
         bootstrap = self._start_broker()
-        servers = {name: self._serve(site) for name, site in self._sites.items()}
+        self._stack.callback(self._sites.stop)
+        servers = self._sites.start()
         suffix = "" if self._is_ours else time.strftime("-demo-%Y%m%d-%H%M%S", time.gmtime())
         self._folder.write_config(bootstrap, servers, suffix)
         self.config = self._read_config()
@@ -86,11 +84,12 @@ class Demo:
         self._stack.callback(self._reader.close)
         self._stack.callback(self._dagster.stop)
         url = self._dagster.start()
-        for name in self._sites:
-            self._schedules.append(self._dagster.start_schedule(f"schedule_{name}"))
-            self._dagster.launch(f"ingest_{name}")
         self._screen.say(f"Dagster's UI: {url}   (after {time.monotonic() - began_s:.0f} s)")
-        self._screen.say("Schedules are on, every minute; each source was launched once.")
+        self._launch_batches()
+        self._screen.say(
+            "Schedules (every minute) and sensors are on; batch sources were launched once, the"
+            " continuous one is launched by its sensor."
+        )
 
     def _start_broker(self) -> str:
         self._stack.callback(self._broker.stop if self._is_ours else lambda: None)
@@ -100,11 +99,6 @@ class Demo:
             self._screen.say("  It is for trying out: in memory only, not durable.")
         self._screen.say(f"Folder: {self._folder.path} (made anew at each start)")
         return bootstrap
-
-    def _serve(self, site: FirmsSimulator) -> str:
-        server = SimulatorServer(site)
-        self._stack.callback(server.stop)
-        return server.start()
 
     def _read_config(self) -> StreamConfig:
         environment = self._folder.environment()
@@ -125,86 +119,121 @@ class Demo:
             kafka.bootstrap_servers, list(self.config.topics), kafka.dlq_topic, commits=commits
         )
 
+    def _launch_batches(self) -> None:
+        for one in SOURCES:
+            if one.mode == "batch":
+                with suppress(*NOT_ANSWERED):  # then its schedule starts it within the minute
+                    self._dagster.launch(one.job)
+
     # while it runs
 
-    def watch(self, seconds: float | None) -> float:
-        """Show what flows until `seconds` after the first materialization; when that one came.
+    def watch(self, seconds: float | None) -> None:
+        """Show what flows until `seconds` after every mode has materialized once.
 
-        Without `seconds` it ends by KeyboardInterrupt only.
+        Without `seconds` it ends by KeyboardInterrupt only.  Raises DemoFailed where a mode
+        brings nothing.
         """
-        began_s, first_s = time.monotonic(), None
-        while first_s is None or seconds is None or time.monotonic() - first_s < seconds:
+        began_s, firsts = time.monotonic(), Firsts(SOURCES)
+        while firsts.last_s is None or seconds is None or _ago(firsts.last_s) < seconds:
             self._reader.catch_up()
             self._pause.wait(LOOK_EVERY_S / 2)
-            now_s = time.monotonic()
-            if now_s - self._last_look_s >= LOOK_EVERY_S:
-                self._look(now_s)
-                if first_s is None and self._is_materialized():
-                    first_s = time.monotonic()
-                    self._screen.say(f"First materialization after {first_s - began_s:.0f} s")
-            if first_s is None and now_s - began_s > FIRST_WAIT_S:
+            if _ago(self._last_look_s) < LOOK_EVERY_S:
+                continue
+            self._look()
+            for mode in firsts.look(self._is_materialized, time.monotonic()):
+                self._screen.say(f"{mode}: first materialization after {_ago(began_s):.0f} s")
+            if firsts.missing and _ago(began_s) > FIRST_WAIT_S:
                 raise DemoFailed(
-                    f"no materialization within {FIRST_WAIT_S:.0f} s; see the runs in the UI and"
-                    f" {self._folder.path / 'dagster.log'}"
+                    f"no materialization of {', '.join(firsts.missing)} within"
+                    f" {FIRST_WAIT_S:.0f} s; see {self._folder.path / 'dagster.log'}"
                 )
-        return first_s
+        self._tell_memory()
 
-    def _is_materialized(self) -> bool:
-        keys = (("wildfire", "nasa_firms", name) for name in self._sites)
-        try:
-            return any(self._dagster.materializations(*key) for key in keys)
-        except requests.RequestException:
-            return False
+    def _is_materialized(self, source: DemoSource) -> bool:
+        with suppress(*NOT_ANSWERED):
+            return bool(self._dagster.materializations(*source.asset_key))
+        return False
 
-    def _look(self, now_s: float) -> None:
+    def _look(self) -> None:
         """Ask Dagster and the brokers how it stands, and show it."""
-        self._last_look_s = now_s
         try:
             self._runs = self._dagster.runs()
-        except requests.RequestException:
+        except NOT_ANSWERED:
             self._screen.say("Dagster is too busy to answer; asking again")
-        groups = build.throttle_settings(self.config).consumer_groups
-        lags = self._lag.read(groups)
-        known = [lag for lag in lags.values() if lag is not None]
-        self._screen.show(
-            [
-                self._standing(name, site, max(known) if known else None)
-                for name, site in self._sites.items()
-            ],
-            now_s,
+        lags = self._lag.read(build.throttle_settings(self.config).consumer_groups)
+        now_s = self._last_look_s = time.monotonic()
+        self._screen.show([self._standing(one, lags, now_s) for one in SOURCES], now_s)
+
+    def _standing(self, one: DemoSource, lags: dict[str, int | None], now_s: float) -> Standing:
+        found = self._reader.found.get(one.source_id, Found())
+        topic = self.config.sources[one.source_id].topic or ""
+        return Standing(
+            source_id=one.source_id,
+            mode=one.mode,
+            served=self._sites.served[one.source_id].state()["distinct_rows"],
+            ids=len(found.ids),
+            dead=found.dead,
+            last_run=last_run(
+                self._runs,
+                one.job,
+                SystemClock().now_us() / SECOND_US,
+                streams=one.mode == "continuous_streaming",
+            ),
+            lag=lags.get(topic),
+            records_per_s=self._paces[one.source_id].note(now_s, len(found.revisions)),
         )
 
-    def _standing(self, name: str, site: FirmsSimulator, lag: int | None) -> Standing:
-        found = self._reader.found.get(name, Found())
-        return Standing(
-            source_id=name,
-            served=site.distinct_rows_served(),
-            records=len(found.revisions),
-            dead=found.dead,
-            last_run=last_run(self._runs, f"ingest_{name}", SystemClock().now_us() / SECOND_US),
-            lag=lag,
-        )
+    def _tell_memory(self) -> None:
+        memory = memory_of_family()
+        if memory is not None:
+            self._screen.say(
+                f"Memory of the demo's {memory.processes} processes together:"
+                f" {memory.n_bytes / 1e6:.0f} MB"
+            )
 
     # the end
 
     def settle(self) -> None:
-        """Nothing polls any more and everything fetched is delivered."""
-        self._screen.say("Schedules off; waiting for the last runs")
-        for state_id in self._schedules:
-            self._dagster.stop_schedule(state_id)
-        deadline, quiet = time.monotonic() + SETTLE_WAIT_S, 0
-        while quiet < 2:  # noqa: PLR2004 - a tick under way may launch one more between two looks
-            if time.monotonic() > deadline:
-                raise DemoFailed(f"runs have not ended within {SETTLE_WAIT_S:.0f} s")
-            quiet = 0 if self._dagster.runs(UNFINISHED) else quiet + 1
+        """Nothing polls any more and everything that was served is delivered."""
+        self._screen.say("Schedules and sensors off; waiting for the last runs")
+        self._sites.freeze()
+        deadline_s = time.monotonic() + SETTLE_WAIT_S
+        self._until(self._is_off, deadline_s, "schedules and sensors could not be switched off")
+        for _ in range(2):  # a tick under way may launch one more between two looks
+            self._until(self._is_quiet, deadline_s, "runs have not ended")
             self._pause.wait(1.0)
         self._reader.catch_up()
-        self._look(time.monotonic())
+        self._look()
         self._dagster.stop()
+        for one in SOURCES:
+            self._poll_once_more(one.source_id)
+
+    def _until(self, is_so: Callable[[], bool], deadline_s: float, otherwise: str) -> None:
+        while not is_so():
+            if time.monotonic() > deadline_s:
+                raise DemoFailed(f"{otherwise} within {SETTLE_WAIT_S:.0f} s")
+            self._pause.wait(1.0)
+
+    def _is_off(self) -> bool:
+        with suppress(*NOT_ANSWERED):
+            self._dagster.switch_off()
+            return True
+        return False
+
+    def _is_quiet(self) -> bool:
+        with suppress(*NOT_ANSWERED):
+            return not self._dagster.runs(UNFINISHED)
+        return False
+
+    def _poll_once_more(self, source_id: str) -> None:
         environment = self._folder.environment()
-        for name in self._sites:
-            with running_source(self.config, name, environ=environment) as engine:
-                engine.deliver_pending()
+        try:
+            with running_source(self.config, source_id, environ=environment) as engine:
+                summary = engine.run_once()
+        except IngestError as error:
+            raise DemoFailed(f"{source_id} could not be run a last time: {error}") from error
+        if not summary.succeeded:
+            self._screen.say(f"{source_id}: its last poll {summary.ending}: {summary.message}")
 
     def compare(self) -> list[Comparison]:
         """Kafka, read from its beginning, against what was served."""
@@ -214,7 +243,8 @@ class Demo:
         finally:
             reader.close()
         return [
-            comparison(name, site, found.get(name, Found())) for name, site in self._sites.items()
+            comparison(source_id, served, found.get(source_id, Found()))
+            for source_id, served in self._sites.served.items()
         ]
 
     def close(self) -> None:
@@ -223,20 +253,15 @@ class Demo:
         self._stack.close()
 
 
-def last_run(runs: list[Run], job: str, now_s: float) -> str:
-    """How the latest run of a job stands; `runs` are newest first."""
-    for run in runs:
-        if run.job == job:
-            ago = "" if run.ended_s is None else f" {max(0.0, now_s - run.ended_s):.0f} s ago"
-            return f"{run.status.lower()}{ago}"
-    return "none yet"
+def _ago(at_s: float) -> float:
+    return time.monotonic() - at_s
 
 
-def comparison(name: str, site: FirmsSimulator, found: Found) -> Comparison:
+def comparison(source_id: str, served: Served, found: Found) -> Comparison:
     """One source's two sides."""
-    truth = site.state()
+    truth = served.state()
     return Comparison(
-        source_id=name,
+        source_id=source_id,
         served_rows=truth["distinct_rows"],
         served_changes=truth["value_changes"],
         distinct_ids=len(found.ids),
@@ -268,7 +293,7 @@ def run_demo(choice: str, seconds: float | None, screen: Screen | None = None) -
 def _shown(demo: Demo, seconds: float | None, screen: Screen) -> bool:
     try:
         demo.start()
-        by_itself = f"Ends by itself, {seconds or 0:.0f} s after the first materialization."
+        by_itself = f"Ends by itself, {seconds or 0:.0f} s after all three modes have materialized."
         screen.say("Ctrl-C ends it." if seconds is None else by_itself)
         demo.watch(seconds)
     except KeyboardInterrupt:

@@ -20,7 +20,7 @@ from wildfire_ingest.simulator.brokers_process import LOOPBACK, ServerProcess, f
 from wildfire_ingest.simulator.dagster_api import UNFINISHED, DagsterApi, DagsterRefused, Run
 from wildfire_ingest.simulator.demo_folder import DemoFailed
 
-__all__ = ["LOCATION", "UNFINISHED", "DagsterDev", "Run"]
+__all__ = ["LOCATION", "UNFINISHED", "DagsterDev", "DagsterRefused", "Run"]
 LOCATION = "wildfire_ingest.definitions"
 USUAL_PORT = 3000
 START_WAIT_S = 120.0
@@ -42,7 +42,11 @@ class DagsterDev(DagsterApi):
         return self._process.pid if self._process is not None else None
 
     def start(self) -> str:
-        """Start, and wait until the definitions are loaded; the UI's address."""
+        """Start, and wait until the definitions are loaded; the UI's address.
+
+        `dagster dev` makes the storage of a new DAGSTER_HOME before it starts anything else; its
+        services, each started by itself, would all make it at once and spoil it.
+        """
         command = [sys.executable, "-m", "dagster", "dev", "-m", LOCATION]
         command += ["-h", LOOPBACK, "-p", str(self._port), "--log-level", "warning"]
         log = self._folder / "dagster.log"
@@ -55,6 +59,17 @@ class DagsterDev(DagsterApi):
                 return self.url
             pause.wait(0.25)
         raise DemoFailed(f"Dagster was not ready within {START_WAIT_S:.0f} s; see {log}")
+
+    def switch_off(self) -> None:
+        """Every schedule and sensor; runs that they have started go on, but for long ones.
+
+        A continuous source's run notices that its sensor is off, drains and ends.
+        """
+        location = self.locations()[self.location]
+        for name in sorted(location.schedules):
+            self.stop_schedule(self.toggle(name, ticks=1).state_id)
+        for name in sorted(location.sensors):
+            self.stop_sensor(self.toggle(name, ticks=1).state_id)
 
     def stop(self) -> None:
         """End it and all its runs as Ctrl-C would; after a while by force."""

@@ -16,11 +16,14 @@ from typing import IO, Any
 import yaml
 
 from wildfire_ingest.errors import IngestError
+from wildfire_ingest.simulator.demo_sources import SOURCES
 
 FOLDER = Path(".wildfire") / "demo"
 MAP_KEY = "demo"  # the simulator takes any key
 READER_GROUP = "wildfire-demo"
 KEPT_VARIABLE = "WILDFIRE_KAFKA_LIBS"
+METRICS_EVERY_S = 10
+"""A long run tells Dagster so often what it did."""
 DAGSTER_SETTINGS: dict[str, Any] = {
     "telemetry": {"enabled": False},
     "run_coordinator": {
@@ -28,13 +31,10 @@ DAGSTER_SETTINGS: dict[str, Any] = {
         "class": "QueuedRunCoordinator",
         "config": {"dequeue_interval_seconds": 1},
     },
+    # A sensor that waits for its API holds up no other one.
+    "sensors": {"use_threads": True, "num_workers": 4},
     "run_monitoring": {"enabled": True},
 }
-PARAMS: dict[str, dict[str, Any]] = {
-    "firms_viirs_snpp": {"product": "VIIRS_SNPP_NRT", "area": "world", "day_range": 2},
-    "firms_modis": {"product": "MODIS_NRT", "feed": "static", "static_region": "Global"},
-}
-"""The demo's sources: one asks the API, one the static file."""
 
 
 class DemoFailed(IngestError):
@@ -99,7 +99,7 @@ def _locked(path: Path) -> IO[bytes]:
 
 def demo_config(bootstrap: str, servers: Mapping[str, str], suffix: str) -> dict[str, Any]:
     """stream_config.yaml of a demo, as data; `suffix` keeps its topics apart from other ones."""
-    topic = f"wildfire-nasa-firms{suffix}"
+    topics = list(dict.fromkeys(one.topic + suffix for one in SOURCES))
     return {
         "kafka": {
             "bootstrap_servers": bootstrap,
@@ -108,17 +108,10 @@ def demo_config(bootstrap: str, servers: Mapping[str, str], suffix: str) -> dict
             "offsets_topic": f"wildfire-ingest-offsets{suffix}",
         },
         "state_dir": "state",
-        "throttling": {"consumer_groups": {topic: [READER_GROUP]}},
-        "topics": {topic: {"partitions": 4, "compression_type": "zstd"}},
+        "metrics_interval_seconds": METRICS_EVERY_S,
+        "throttling": {"consumer_groups": {topic: [READER_GROUP] for topic in topics}},
+        "topics": {topic: {"partitions": 4, "compression_type": "zstd"} for topic in topics},
         "sources": {
-            source_id: {
-                "source_type": "nasa_firms",
-                "topic": topic,
-                "ingestion": {"mode": "batch", "schedule_interval_seconds": 60},
-                "base_url": server,
-                "cache_ttl_seconds": 0,
-                "custom_params": PARAMS[source_id],
-            }
-            for source_id, server in servers.items()
+            one.source_id: one.configuration(servers[one.source_id], suffix) for one in SOURCES
         },
     }

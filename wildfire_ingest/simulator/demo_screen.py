@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -20,11 +21,17 @@ class Standing:
     """One source, now."""
 
     source_id: str
+    mode: str
     served: int
-    records: int
+    """Distinct rows."""
+    ids: int
+    """Distinct records in Kafka, whatever their revisions."""
     dead: int
     last_run: str
+    """Or for how long it has been streaming."""
     lag: int | None
+    records_per_s: float | None
+    """Over the last minute; None while it is not known."""
 
 
 class Screen:
@@ -59,7 +66,7 @@ class Screen:
 
     def show_verdict(self, comparisons: Iterable[Comparison]) -> None:
         """The summary at the end."""
-        table = Table()
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("source", no_wrap=True)
         for name in ("rows served", "ids in Kafka", "changes", "revisions", "twice", "dead"):
             table.add_column(name, justify="right")
@@ -73,8 +80,15 @@ class Screen:
 
 
 def live_table(standings: Sequence[Standing]) -> Table:
-    """The table of the running demo."""
-    table = Table("source", "rows served", "in Kafka", "dead letters", "last run", "lag")
+    """The table of the running demo; 80 columns are enough."""
+    table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    table.add_column("source", no_wrap=True)
+    table.add_column("mode", no_wrap=True)
+    for name in ("served", "in Kafka", "dead"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("last run", no_wrap=True)
+    for name in ("lag", "rec/s"):
+        table.add_column(name, justify="right", no_wrap=True)
     for one in standings:
         table.add_row(*map(Text, cells(one)))
     return table
@@ -82,19 +96,20 @@ def live_table(standings: Sequence[Standing]) -> Table:
 
 def cells(one: Standing) -> tuple[str, ...]:
     """A source's row."""
-    lag = "?" if one.lag is None else f"{one.lag:,}"
     return (
         one.source_id,
+        one.mode.removesuffix("_streaming"),
         f"{one.served:,}",
-        f"{one.records:,}",
+        f"{one.ids:,}",
         f"{one.dead:,}",
         one.last_run,
-        lag,
+        "?" if one.lag is None else f"{one.lag:,}",
+        "?" if one.records_per_s is None else f"{one.records_per_s:.1f}",
     )
 
 
 def plain_cells(one: Standing) -> tuple[str, ...]:
     """A source's row with its words, for a log."""
-    source_id, served, records, dead, last_run, lag = cells(one)
+    source_id, mode, served, records, dead, last_run, lag, pace = cells(one)
     words = (f"served {served}", f"in Kafka {records}", f"dead {dead}", f"run {last_run}")
-    return (source_id, *words, f"lag {lag}")
+    return (source_id, mode, *words, f"lag {lag}", f"{pace} records/s")

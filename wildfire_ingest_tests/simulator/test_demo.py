@@ -1,24 +1,18 @@
-"""The demo's own judgement, its configuration, its folder; and that Ctrl-C leaves nothing."""
+"""The demo's own judgement, its configuration, its folder, its screen."""
 
-import contextlib
-import os
-import signal
 import subprocess
 import sys
-import threading
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from wildfire_ingest.config import loader
-from wildfire_ingest.simulator import brokers
-from wildfire_ingest.simulator.demo import comparison, last_run
-from wildfire_ingest.simulator.demo_dagster import Run
-from wildfire_ingest.simulator.demo_folder import PARAMS, DemoFailed, DemoFolder
+from wildfire_ingest.simulator.demo import comparison
+from wildfire_ingest.simulator.demo_folder import METRICS_EVERY_S, DemoFailed, DemoFolder
 from wildfire_ingest.simulator.demo_reader import Found
-from wildfire_ingest.simulator.demo_screen import Standing, plain_cells
+from wildfire_ingest.simulator.demo_screen import Screen, Standing, plain_cells
+from wildfire_ingest.simulator.demo_sources import MODES, SOURCES
 from wildfire_ingest.simulator.demo_verdict import Comparison
 from wildfire_ingest.simulator.firms import FirmsSimulator
 from wildfire_ingest.simulator.firms_world import WorldSettings
@@ -33,6 +27,17 @@ GOOD = Comparison(
     duplicates=0,
     dead=0,
 )
+STANDING = Standing(
+    source_id="firms_viirs_snpp",
+    mode="batch",
+    served=1234,
+    ids=1230,
+    dead=4,
+    last_run="success 12 s ago",
+    lag=5,
+    records_per_s=6.25,
+)
+SERVERS = dict.fromkeys((one.source_id for one in SOURCES), "http://127.0.0.1:1")
 
 
 def test_rows_that_all_arrived_once_agree():
@@ -83,17 +88,36 @@ def test_the_comparison_takes_what_was_served_from_the_simulator():
     assert comparison("firms", site, found) == GOOD
 
 
-def test_the_demos_configuration_is_valid_and_has_no_warning(tmp_path):
+@pytest.fixture
+def loaded(tmp_path):
     folder = DemoFolder(tmp_path / "demo")
-    folder.write_config("127.0.0.1:9092", dict.fromkeys(PARAMS, "http://127.0.0.1:1"), "-x")
-
-    loaded = loader.load(folder.config_file, environ=folder.environment())
+    folder.write_config("127.0.0.1:9092", SERVERS, "-x")
+    yield loader.load(folder.config_file, environ=folder.environment())
     folder.close()
 
-    assert loaded.warnings == ()
-    assert {one.source_id for one in loaded.config.owned_sources} == set(PARAMS)
-    assert all(one.cron == "* * * * *" for one in loaded.config.owned_sources)
-    assert set(loaded.config.topics) == {"wildfire-nasa-firms-x"}
+
+def test_the_demo_runs_all_three_modes(loaded):
+    sources = loaded.config.owned_sources
+
+    assert {one.source_id: one.ingestion.mode for one in sources} == {
+        one.source_id: one.mode for one in SOURCES
+    }
+    assert {one.ingestion.mode for one in sources} == set(MODES)
+    assert {one.cron for one in sources if one.ingestion.mode == "batch"} == {"* * * * *"}
+    assert [one.is_inline for one in sources if one.ingestion.mode == "real_time"] == [False]
+    assert loaded.config.metrics_interval_seconds == METRICS_EVERY_S
+
+
+def test_the_demos_configuration_has_no_doubt_but_that_a_run_for_each_news_is_dear(loaded):
+    assert [warning.rule for warning in loaded.warnings] == ["run_cost"]
+
+
+def test_on_a_cluster_of_ones_own_every_topic_of_the_demo_has_a_name_of_its_own(loaded):
+    kafka = loaded.config.kafka
+    topics = {kafka.dlq_topic, kafka.offsets_topic, *loaded.config.topics}
+
+    assert {one.topic for one in loaded.config.owned_sources} == set(loaded.config.topics)
+    assert all(topic.endswith("-x") for topic in topics)
 
 
 def test_nothing_of_the_users_own_deployment_reaches_the_demo(tmp_path, monkeypatch):
@@ -128,21 +152,37 @@ def test_a_demo_begins_with_an_empty_folder(tmp_path):
     assert not (second.path / "state").exists()
 
 
-def test_the_last_run_is_told_with_its_age():
-    runs = [
-        Run("2", "ingest_a", "SUCCESS", 100.0, 104.0),
-        Run("1", "ingest_a", "FAILURE", 1.0, 2.0),
-    ]
+def test_an_unknown_lag_or_pace_is_not_shown_as_zero():
+    cells = plain_cells(replace(STANDING, lag=None, records_per_s=None))
 
-    assert last_run(runs, "ingest_a", 110.0) == "success 6 s ago"
-    assert last_run(runs, "ingest_b", 110.0) == "none yet"
+    assert cells[-2:] == ("lag ?", "? records/s")
 
 
-def test_an_unknown_lag_is_not_shown_as_zero():
-    standing = Standing(source_id="a", served=1234, records=5, dead=0, last_run="-", lag=None)
+def test_a_log_has_a_line_for_each_source_now_and_then():
+    screen = Screen(Console(width=200, no_color=True))
 
-    assert plain_cells(standing)[1] == "served 1,234"
-    assert plain_cells(standing)[-1] == "lag ?"
+    with screen.console.capture() as shown:
+        for now_s in (100.0, 102.0, 110.0):
+            screen.show([STANDING], now_s)
+
+    line = (
+        "  firms_viirs_snpp  batch  served 1,234  in Kafka 1,230  dead 4"
+        "  run success 12 s ago  lag 5  6.2 records/s\n"
+    )
+    assert shown.get() == 2 * line
+
+
+def test_a_terminal_of_80_columns_has_a_line_for_each_source():
+    screen = Screen(Console(width=80, force_terminal=True, no_color=True))
+    streaming = replace(STANDING, mode="continuous_streaming", last_run="streaming 61 s")
+
+    with screen.console.capture() as shown:
+        screen.show([replace(STANDING, served=1_234_567, ids=1_234_560), streaming], 100.0)
+        screen.close()
+
+    lines = [" ".join(line.split()) for line in shown.get().splitlines()]
+    assert "firms_viirs_snpp batch 1,234,567 1,234,560 4 success 12 s ago 5 6.2" in lines
+    assert "firms_viirs_snpp continuous 1,234 1,230 4 streaming 61 s 5 6.2" in lines
 
 
 def test_the_command_line_names_a_broker_that_there_is_not(tmp_path):
@@ -158,53 +198,3 @@ def test_the_command_line_names_a_broker_that_there_is_not(tmp_path):
     assert done.returncode == 1
     assert "no broker is called 'rabbit'" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.dagster_processes
-@pytest.mark.skipif(
-    brokers.missing_requirements(brokers.EMBEDDED) is not None,
-    reason="the embedded broker is not installed",
-)
-def test_ctrl_c_leaves_no_process_behind(tmp_path):
-    mark = f"DEMO_OF={tmp_path}"
-    demo = subprocess.Popen(
-        [sys.executable, "-m", "wildfire_ingest.cli.main", "demo"],
-        cwd=tmp_path,
-        env={**os.environ, "DEMO_OF": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    watchdog = threading.Timer(120, demo.kill)
-    watchdog.start()
-    try:
-        shown = []
-        assert demo.stdout is not None
-        for line in demo.stdout:
-            shown.append(line)
-            if line.startswith("Ctrl-C ends it"):
-                break
-        during = with_environment(mark)
-        began = time.monotonic()
-        demo.send_signal(signal.SIGINT)
-        rest = demo.communicate(timeout=60)[0]
-    finally:
-        watchdog.cancel()
-        demo.kill()
-
-    assert "not durable" in "".join(shown)
-    assert len(during) >= 5, "".join(shown)
-    assert "nothing is left running" in rest
-    assert demo.returncode == 0
-    assert time.monotonic() - began < 40
-    assert with_environment(mark) == []
-
-
-def with_environment(mark):
-    """Processes, by id, that inherited this environment variable (Linux)."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has just ended
-            if mark.encode() in (process / "environ").read_bytes().split(b"\0"):
-                found.append(int(process.name))
-    return found
