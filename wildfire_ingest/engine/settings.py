@@ -33,6 +33,6 @@ class EngineSettings:
     window_s: int = 8 * 86_400
     spool_max_bytes: int | None = None
     spool_max_age_s: float | None = None
-    drain_s: float = 8.0
-    """A run that was asked to stop delivers what waits for so long at most."""
+    drain_s: float = 7.0
+    """A run that was asked to stop delivers what waits for so long at most; it ends within 10 s."""
     housekeeping_s: float = 30.0

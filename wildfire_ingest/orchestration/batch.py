@@ -5,6 +5,7 @@ would answer Terminate by starting anew.  Times in seconds, cron lines in UTC.  
 postponed here: Dagster reads the types of an asset's parameters.
 """
 
+import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -21,11 +22,14 @@ from wildfire_ingest.orchestration.resources import (
     KafkaProducerResource,
     ThrottlerResource,
 )
+from wildfire_ingest.orchestration.supervision import pause_s
 
 MAX_RUN_S = 3600
 """Backstop against a run whose process is gone: run monitoring ends it, its slots are free."""
 LOST_AFTER_S = 900
 """A run older than this no longer keeps a tick from starting; the spool's lock still guards."""
+LOOKED_BACK = 10
+"""Runs that are counted when several in a row failed."""
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -101,9 +105,19 @@ def unfinished_run(instance: dg.DagsterInstance, job_name: str, now_us: int) -> 
     """
     found = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=UNFINISHED), limit=5)
     for record in found:
-        if processes.bury_if_gone(instance, record.dagster_run):
+        if processes.bury_if_lost(instance, record, now_us / SECOND_US):
             continue
         age = timedelta(microseconds=now_us - int(record.create_timestamp.timestamp() * SECOND_US))
         if age < timedelta(seconds=LOST_AFTER_S):
             return record.dagster_run.run_id
     return None
+
+
+def wait_after_failures_s(instance: dg.DagsterInstance, job_name: str, now_us: int) -> float:
+    """How long a sensor should wait for runs of the job that fail again and again."""
+    found = instance.get_run_records(dg.RunsFilter(job_name=job_name), limit=LOOKED_BACK)
+    statuses = [record.dagster_run.status for record in found]
+    failed = list(itertools.takewhile(lambda one: one is dg.DagsterRunStatus.FAILURE, statuses))
+    wait_s = pause_s(len(failed))
+    ended_s = found[0].end_time if wait_s else None
+    return 0.0 if ended_s is None else max(0.0, wait_s - (now_us / SECOND_US - ended_s))

@@ -8,11 +8,14 @@ proc(5)), so the answer is exact where it can be given, and unknown elsewhere.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 PROCESS_TAG = "wildfire/process"
+NAMED_WITHIN_S = 60.0
 _STATE, _START_TIME = 0, 19
 """Places in /proc/<pid>/stat after the command's name: states Z and X are dead processes."""
 
@@ -31,6 +34,17 @@ def is_gone(tag: str | None) -> bool:
     return _started(int(words[1])) != words[2]
 
 
+def is_lost(tags: Mapping[str, str], started_s: float | None, now_s: float) -> bool:
+    """Whether a run that Dagster holds for started certainly has no process any more.
+
+    The tag is the first thing that a run sets: one that has none for long died before it could.
+    """
+    tag = tags.get(PROCESS_TAG)
+    if tag is not None or own_process() is None:
+        return is_gone(tag)
+    return started_s is not None and now_s - started_s > NAMED_WITHIN_S
+
+
 def name_process(instance: dg.DagsterInstance, run_id: str) -> None:
     """Put the tag on this process's run."""
     tag = own_process()
@@ -38,9 +52,13 @@ def name_process(instance: dg.DagsterInstance, run_id: str) -> None:
         instance.add_run_tags(run_id, {PROCESS_TAG: tag})
 
 
-def bury_if_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Declare a run failed whose process is gone, so that it keeps no slot; True where it was."""
-    if not is_gone(run.tags.get(PROCESS_TAG)):
+def bury_if_lost(instance: dg.DagsterInstance, record: Any, now_s: float) -> bool:
+    """Declare a run failed whose process is gone, so that it keeps no slot; True where it was.
+
+    `record` is Dagster's RunRecord, whose class is private.
+    """
+    run = record.dagster_run
+    if not is_lost(run.tags, record.start_time, now_s):
         return False
     instance.report_run_failed(run, message="its process is gone, and nobody was there to say so")
     return True

@@ -93,6 +93,9 @@ def _obstacle(
     unfinished = batch.unfinished_run(instance, f"ingest_{source_id}", SystemClock().now_us())
     if unfinished is not None:
         return f"run {unfinished} of this source has not ended yet"
+    wait_s = batch.wait_after_failures_s(instance, f"ingest_{source_id}", SystemClock().now_us())
+    if wait_s:
+        return f"its last runs failed: the next in {wait_s:.0f} s"
     owner = owner_of(config.state_dir, source_id)
     return None if owner is None else f"the source runs already: process {owner}"
 

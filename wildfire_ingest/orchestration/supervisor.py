@@ -61,10 +61,11 @@ def views(instance: dg.DagsterInstance, source_id: str) -> list[RunView]:
     found = instance.get_run_records(
         dg.RunsFilter(job_name=job_name(source_id)), limit=RUNS_LOOKED_AT
     )
-    return [view(record) for record in found]
+    now_s = SystemClock().now_us() / SECOND_US
+    return [view(record, now_s) for record in found]
 
 
-def view(record: Any) -> RunView:  # Dagster's class is private
+def view(record: Any, now_s: float) -> RunView:  # Dagster's class is private
     """What counts of one of Dagster's records."""
     run, tags = record.dagster_run, record.dagster_run.tags
     return RunView(
@@ -75,7 +76,7 @@ def view(record: Any) -> RunView:  # Dagster's class is private
         started_s=record.start_time,
         ended_s=record.end_time,
         heartbeat_s=_seconds(tags.get(translator.HEARTBEAT_TAG)),
-        is_gone=processes.is_gone(tags.get(processes.PROCESS_TAG)),
+        is_gone=processes.is_lost(tags, record.start_time, now_s),
         is_draining=translator.DRAIN_TAG in tags,
         is_duplicate=DUPLICATE_TAG in tags,
     )

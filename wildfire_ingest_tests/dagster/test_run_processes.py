@@ -59,11 +59,44 @@ def ingest():
     nothing()
 
 
+def started_run(instance):
+    return instance.create_run_for_job(
+        ingest, run_id=make_new_run_id(), status=dg.DagsterRunStatus.STARTED
+    )
+
+
+def test_a_run_that_died_before_it_named_its_process_is_lost_after_a_minute():
+    assert not processes.is_lost({}, 1000.0, 1059.0)
+    assert processes.is_lost({}, 1000.0, 1061.0)
+
+
+def test_a_run_that_has_not_begun_is_not_lost():
+    assert not processes.is_lost({}, None, 1e9)
+
+
+def test_a_run_that_named_a_living_process_is_not_lost_however_old():
+    tags = {processes.PROCESS_TAG: str(processes.own_process())}
+
+    assert not processes.is_lost(tags, 0.0, 1e9)
+
+
+def test_runs_that_fail_again_and_again_are_started_ever_more_rarely():
+    with dg.instance_for_test() as instance:
+        now_us = SystemClock().now_us()
+        waits = []
+        for _ in range(4):
+            instance.report_run_failed(started_run(instance))
+            waits.append(batch.wait_after_failures_s(instance, "ingest", now_us))
+
+        assert waits[0] == 0.0
+        assert waits[1:] == pytest.approx([10.0, 20.0, 40.0], abs=5.0)
+        started_run(instance)
+        assert batch.wait_after_failures_s(instance, "ingest", now_us) == 0.0
+
+
 def test_a_run_that_lost_its_process_keeps_no_tick_from_starting_another():
     with dg.instance_for_test() as instance:
-        run = instance.create_run_for_job(
-            ingest, run_id=make_new_run_id(), status=dg.DagsterRunStatus.STARTED
-        )
+        run = started_run(instance)
         now_us = SystemClock().now_us()
         assert batch.unfinished_run(instance, "ingest", now_us) == run.run_id
 
