@@ -56,6 +56,7 @@ def maintenance(
         job=job,
         cron_schedule="23 3 * * *",
         execution_timezone="UTC",
+        description=f"Deletes runs that ended {config.keep_runs_days} days ago.",
         default_status=(
             dg.DefaultScheduleStatus.RUNNING if is_on else dg.DefaultScheduleStatus.STOPPED
         ),
