@@ -36,6 +36,8 @@ QUOTA_PART = 0.9
 PROBE_PART = 0.8
 """The cluster says why it does not answer before time is up."""
 MAX_REASON_CHARS = 500
+NOT_RUN, NOT_POLLED = "it has not run here yet", "no poll has succeeded here yet"
+"""Of a source that has still to begin: nothing is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,7 @@ def _spool(found: SourceStatus, free_bytes: int, least_free_bytes: int) -> tuple
         return "degraded", f"{pending:,} records wait, the oldest for {_words(age_s)}"
     if free_bytes < 2 * least_free_bytes:
         return "degraded", f"{free_bytes:,} bytes of disk are free: below half of that polling ends"
-    return "ok", f"{pending:,} records wait" if found.spool else "it has not run here yet"
+    return "ok", f"{pending:,} records wait" if found.spool else NOT_RUN
 
 
 def _books(found: SourceStatus) -> str:
@@ -231,7 +233,7 @@ def _limits(limits: LimitsView) -> tuple[Verdict, str] | None:
 def _polled(found: SourceStatus, source: SourceModel) -> tuple[Verdict, str]:
     age_s = found.last_poll_age_s
     if age_s is None:
-        return "ok", "no poll has succeeded here yet"
+        return "ok", NOT_POLLED
     reason = f"the last good poll was {_words(age_s)} ago"
     # A real_time sensor looks and polls only for news: how long ago that was says nothing.
     late_s = max(LATE_POLLS * source.longest_poll_gap_s, LEAST_LATE_S)

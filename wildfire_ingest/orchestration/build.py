@@ -81,7 +81,7 @@ def objects_of(config: StreamConfig, source: SourceModel) -> Objects:
     if source.ingestion.mode == "continuous_streaming":
         job = continuous.stream_job(config, source)
         return Objects(
-            asset=translator.source_spec(config, source),
+            asset=continuous.stream_asset(config, source),
             job=job,
             sensors=[supervisor.supervising_sensor(config, source, job)],
         )

@@ -70,6 +70,17 @@ def run_lasts_s(source_id: str) -> float:
     return RUN_LASTS_S * (1 + SPREAD * (int.from_bytes(digest, "big") / 2**31 - 1))
 
 
+def stream_asset(config: StreamConfig, source: SourceModel) -> dg.AssetSpec:
+    """The source as an asset; it says what fills it, for Dagster shows no automation there."""
+    spec = translator.source_spec(config, source)
+    source_id = source.source_id
+    how = (
+        f"A run of the job {job_name(source_id)} streams it; the sensor {sensor_name(source_id)}"
+        " keeps that run alive, and its toggle stops and starts the source."
+    )
+    return spec.replace_attributes(description=f"{spec.description}\n\n{how}")
+
+
 def stream_job(config: StreamConfig, source: SourceModel) -> dg.JobDefinition:
     """`continuous_<id>` with its one op `stream_<id>`."""
     source_id, whole_config = source.source_id, config

@@ -1,8 +1,9 @@
 """Health in Dagster: one asset of this process's instance, with a check for each kind of part.
 
 A sensor looks every so often and tells only what has changed, because each telling costs the
-database 20 KB; the job tells at once.  Nothing is materialized: no data is written.  Seconds.
-Annotations are not postponed here: Dagster reads the types of a sensor's parameters.
+database 20 KB; the job tells at once.  Each telling is a materialization: the asset is the report,
+and Dagster shows one that was only observed as missing.  Seconds.  Annotations are not postponed
+here: Dagster reads the types of a sensor's parameters.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,16 @@ import msgspec
 
 from wildfire_ingest.clock import SECOND_US, SystemClock
 from wildfire_ingest.config.model import StreamConfig
-from wildfire_ingest.observe.health import VERDICTS, Finding, Health, Part, health, worst
+from wildfire_ingest.observe.health import (
+    NOT_POLLED,
+    NOT_RUN,
+    VERDICTS,
+    Finding,
+    Health,
+    Part,
+    health,
+    worst,
+)
 from wildfire_ingest.orchestration.batch import QUIET
 from wildfire_ingest.sources.catalog import CONNECTORS
 
@@ -28,7 +38,7 @@ TOLD_EVERY_S = 900
 BUDGET_S = 20.0
 """Dagster gives a tick 60 s, and goes on with it after that."""
 MAX_ROWS = 10
-HealthEvent = dg.AssetObservation | dg.AssetCheckEvaluation
+HealthEvent = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +56,7 @@ class _Memory(msgspec.Struct):
 
     told_at_s: int = 0
     bad: dict[str, str] = msgspec.field(default_factory=dict)
-    """`part name` -> verdict, of what is not well."""
+    """`part name` -> verdict, of what is not well; `new` of what has still to begin."""
 
 
 def health_objects(config: StreamConfig) -> HealthObjects:
@@ -78,7 +88,7 @@ def look(config: StreamConfig) -> Health:
 
 
 def events(config: StreamConfig, found: Health) -> list[HealthEvent]:
-    """An observation with the table, and a check's verdict for each part."""
+    """A materialization with the table, and a check's verdict for each part."""
     key = health_key(config)
     graver = sorted(found.findings, key=lambda one: -VERDICTS.index(one.verdict))
     rows = [
@@ -92,7 +102,7 @@ def events(config: StreamConfig, found: Health) -> list[HealthEvent]:
         "findings": dg.MetadataValue.table(rows) if rows else "nothing to look at",
     }
     return [
-        dg.AssetObservation(key, metadata=metadata),
+        dg.AssetMaterialization(key, metadata=metadata),
         *(
             dg.AssetCheckEvaluation(asset_key=key, check_name=part, **_verdict(found.of(part)))
             for part in PARTS
@@ -158,13 +168,22 @@ def _sensor(config: StreamConfig) -> dg.SensorDefinition:
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         found = look(config)
         memory, now_s = _remembered(context.cursor), SystemClock().now_us() // SECOND_US
-        bad = {f"{x.part} {x.name}": x.verdict for x in found.findings if x.verdict != "ok"}
+        bad = _unusual(found)
         if memory.bad == bad and 0 <= now_s - memory.told_at_s < TOLD_EVERY_S:
             return dg.SensorResult(skip_reason=f"{found.verdict}, as before")
         cursor = msgspec.json.encode(_Memory(now_s, dict(bad))).decode()
         return dg.SensorResult(asset_events=events(config, found), cursor=cursor)
 
     return watch
+
+
+def _unusual(found: Health) -> dict[str, str]:
+    """What is told when it changes."""
+    words = {
+        f"{x.part} {x.name}": "new" if x.reason in {NOT_RUN, NOT_POLLED} else x.verdict
+        for x in found.findings
+    }
+    return {part: word for part, word in words.items() if word != "ok"}
 
 
 def _remembered(cursor: str | None) -> _Memory:

@@ -67,7 +67,11 @@ def tell(
 ) -> None:
     """What Dagster shows of the run, but the materialization with which a good run ends itself."""
     events = WindowReporter(config, config.sources[source_id]).events(summary, final=True)
-    written = [event for event in events if isinstance(event, dg.AssetMaterialization)]
+    written = [
+        event
+        for event in events
+        if isinstance(event, dg.AssetMaterialization) and event.asset_key == context.asset_key
+    ]
     for event in events:
         if event not in written or not ends_well:
             context.log_event(event)

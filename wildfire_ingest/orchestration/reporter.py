@@ -140,6 +140,7 @@ class WindowReporter:
         self._clock = clock or SystemClock()
         self._told: dict[str, Level] = {}
         self._told_at_us = 0
+        self._topic_told_at_us: int | None = None
 
     def events(self, summary: RunSummary, *, final: bool = False) -> list[ReportedEvent]:
         """The events of one window, `summary` of it; none where nothing happened.
@@ -150,9 +151,21 @@ class WindowReporter:
         found: list[ReportedEvent] = []
         if records_sent(summary) > 0:
             found.append(dg.AssetMaterialization(key, metadata=metadata_of(summary)))
+            found += self._topic(summary)
         elif is_troubled(summary):
             found.append(dg.AssetObservation(key, metadata=metadata_of(summary)))
         return [*found, *self._checks(summary, final=final)]
+
+    def _topic(self, summary: RunSummary) -> list[dg.AssetMaterialization]:
+        """That the source's topic has got data, now and then: else it would look never filled."""
+        topic, now_us = translator.topic_of(self._config, self._source), self._clock.monotonic_us()
+        last_us = self._topic_told_at_us
+        is_due = last_us is None or now_us - last_us >= CHECKS_EVERY_S * SECOND_US
+        if not is_due or not summary.topics.get(topic):
+            return []
+        self._topic_told_at_us = now_us
+        words = {"from": dg.MetadataValue.asset(translator.source_key(self._source))}
+        return [dg.AssetMaterialization(translator.topic_key(topic), metadata=words)]
 
     def _checks(self, summary: RunSummary, *, final: bool) -> list[dg.AssetCheckEvaluation]:
         answers = checks.answers_of(summary, self._config, self._source)

@@ -61,10 +61,11 @@ def stand(configured):
 
 
 def materialized(result):
+    """Of the source, not of its topic."""
     return [
         event.step_materialization_data.materialization
         for event in result.all_events
-        if event.is_step_materialization
+        if event.is_step_materialization and event.asset_key.path[0] == "wildfire"
     ]
 
 

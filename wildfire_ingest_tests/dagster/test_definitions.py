@@ -147,6 +147,15 @@ def test_the_asset_of_a_continuous_source_cannot_be_materialized_past_its_superv
     assert node.group_name == "nasa_firms"
 
 
+def test_the_asset_of_a_continuous_source_says_what_fills_it(configured):
+    stream = source(ingestion={"mode": "continuous_streaming", "polling_interval_seconds": 60})
+    definitions = build_definitions(configured(document(sources={"firms_test": stream})))
+
+    description = definitions.resolve_asset_graph().get(KEY).description
+    assert "continuous_firms_test" in description
+    assert "supervise_firms_test" in description
+
+
 def test_a_continuous_run_is_never_retried_by_dagster_itself(configured):
     stream = source(ingestion={"mode": "continuous_streaming", "polling_interval_seconds": 60})
     definitions = build_definitions(configured(document(sources={"firms_test": stream})))

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from wildfire_ingest.observe.health import Finding, Health
+from wildfire_ingest.observe.health import NOT_RUN, Finding, Health
 from wildfire_ingest.orchestration import health as room
 from wildfire_ingest.orchestration.health import PARTS, health_key, health_objects
 from wildfire_ingest_tests.dagster.conftest import document
@@ -68,10 +68,11 @@ def test_two_instances_have_each_their_own_asset(configured):
 def test_the_first_look_is_told_with_a_verdict_for_each_part(sensor, config, findings):
     findings[:] = [AWAY, WAITS]
 
-    observation, *checks = tick(sensor).asset_events
+    report, *checks = tick(sensor).asset_events
 
-    assert observation.asset_key == health_key(config)
-    assert observation.metadata["verdict"].value == "down"
+    assert isinstance(report, dg.AssetMaterialization)
+    assert report.asset_key == health_key(config)
+    assert report.metadata["verdict"].value == "down"
     assert [(x.check_name, x.passed, x.severity.value) for x in checks] == [
         ("broker", False, "ERROR"),
         ("spool", False, "WARN"),
@@ -107,6 +108,14 @@ def test_a_reason_that_changes_alone_is_not_told(sensor, findings):
     findings[:] = [Finding("broker", "localhost:9092", "down", "connection refused")]
 
     assert tick(sensor, cursor).asset_events == []
+
+
+def test_a_source_that_begins_is_told(sensor, findings):
+    findings[:] = [Finding("spool", "firms_test", "ok", NOT_RUN)]
+    cursor = tick(sensor).cursor
+    findings[:] = [Finding("spool", "firms_test", "ok", "0 records wait")]
+
+    assert len(tick(sensor, cursor).asset_events) == 4
 
 
 def test_after_a_quarter_of_an_hour_it_is_told_again(sensor, findings):
@@ -149,7 +158,7 @@ def test_the_job_tells_at_once(config, findings):
 
     assert result.success
     assert key in found
-    assert any(event.is_asset_observation for event in result.all_events)
+    assert any(event.is_step_materialization for event in result.all_events)
 
 
 def test_the_checks_can_be_started_by_hand(config, findings):

@@ -23,6 +23,7 @@ from wildfire_ingest.testing import FakeApi, FakeKafka, FakeLag, FakeSink, Reply
 from wildfire_ingest_tests.dagster.conftest import document
 
 KEY = dg.AssetKey(["wildfire", "nasa_firms", "firms_test"])
+TOPIC_KEY = dg.AssetKey(["kafka", "wildfire-nasa-firms"])
 HEADER = (
     "latitude,longitude,bright_ti4,scan,track,acq_date,acq_time,satellite,instrument,confidence,"
     "version,bright_ti5,frp,daynight"
@@ -114,9 +115,10 @@ def test_a_field_of_a_resource_reaches_the_run(world):
 
 
 def test_a_run_that_sent_records_materializes_with_its_counts(world):
-    (event,) = world(answer(39.1, 39.2)).get_asset_materialization_events()
+    topics, sources = world(answer(39.1, 39.2)).get_asset_materialization_events()
 
-    materialization = event.materialization
+    assert topics.materialization.asset_key == TOPIC_KEY
+    materialization = sources.materialization
     assert materialization.asset_key == KEY
     assert count(materialization, "dagster/row_count") == 2
     assert count(materialization, "records_fetched") == 2

@@ -74,7 +74,12 @@ def observations(done):
 
 
 def materializations(done):
-    return [event for event in done.asset_events if isinstance(event, dg.AssetMaterialization)]
+    """Of the source, not of its topic."""
+    return [
+        event
+        for event in done.asset_events
+        if isinstance(event, dg.AssetMaterialization) and event.asset_key == KEY
+    ]
 
 
 def test_the_sensor_is_on_from_the_start_and_ticks_at_the_polling_interval(polled):

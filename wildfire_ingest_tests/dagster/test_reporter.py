@@ -56,14 +56,32 @@ def verdicts(events):
     }
 
 
-def test_a_window_that_sent_records_is_a_materialization_with_their_count(reporter):
+def test_a_window_that_sent_records_is_a_materialization_with_their_count(config, reporter):
     events = reporter.events(window(GOOD, topics={TOPIC: 100}))
 
-    assert kinds(events) == [dg.AssetMaterialization]
+    assert events[0].asset_key == translator.source_key(config.sources["firms_test"])
     metadata = events[0].metadata
     assert value(metadata, "dagster/row_count") == 100
     assert value(metadata, "records_per_s") == pytest.approx(100 / 60, abs=0.001)
     assert value(metadata, "topic_usage") == {TOPIC: 100}
+
+
+def test_the_topic_is_shown_as_filled_at_first_and_then_every_hour(reporter, clock):
+    def topics():
+        told = kinds(events := reporter.events(window(GOOD, topics={TOPIC: 100})))
+        assert set(told) == {dg.AssetMaterialization}
+        return [x.asset_key for x in events[: len(told)]].count(translator.topic_key(TOPIC))
+
+    first, between = topics(), topics()
+    clock.advance(CHECKS_EVERY_S)
+
+    assert (first, between, topics()) == (1, 0, 1)
+
+
+def test_a_topic_that_got_none_of_the_records_is_not_told(reporter):
+    events = reporter.events(window(GOOD, topics={"another": 100}))
+
+    assert kinds(events) == [dg.AssetMaterialization]
 
 
 def test_dead_letters_alone_are_no_data(reporter):
