@@ -151,7 +151,7 @@ def test_the_asset_of_a_continuous_source_says_what_fills_it(configured):
     stream = source(ingestion={"mode": "continuous_streaming", "polling_interval_seconds": 60})
     definitions = build_definitions(configured(document(sources={"firms_test": stream})))
 
-    description = definitions.resolve_asset_graph().get(KEY).description
+    description = definitions.resolve_asset_graph().get(KEY).description or ""
     assert "continuous_firms_test" in description
     assert "supervise_firms_test" in description
 
