@@ -38,8 +38,6 @@ from wildfire_ingest.simulator.demo_sites import DemoSites, Served
 from wildfire_ingest.simulator.demo_sources import SOURCES, DemoSource
 from wildfire_ingest.simulator.demo_verdict import Comparison
 
-FIRST_WAIT_S = 180.0
-"""How long the modes may take to materialize once."""
 SETTLE_WAIT_S = 150.0
 """How long the last runs may take to end: a run gives up on a broker after 120 s."""
 LOOK_EVERY_S = 2.0
@@ -84,7 +82,8 @@ class Demo:
         self._stack.callback(self._reader.close)
         self._stack.callback(self._dagster.stop)
         url = self._dagster.start()
-        self._screen.say(f"Dagster's UI: {url}   (after {time.monotonic() - began_s:.0f} s)")
+        self._screen.heading = f"Dagster's UI: {url}"
+        self._screen.say(f"{self._screen.heading}   (after {_ago(began_s):.0f} s)")
         self._launch_batches()
         self._screen.say(
             "Schedules (every minute) and sensors are on; batch sources were launched once, the"
@@ -133,7 +132,8 @@ class Demo:
         Without `seconds` it ends by KeyboardInterrupt only.  Raises DemoFailed where a mode
         brings nothing.
         """
-        began_s, firsts = time.monotonic(), Firsts(SOURCES)
+        began_s = time.monotonic()
+        firsts = Firsts(SOURCES, began_s)
         while firsts.last_s is None or seconds is None or _ago(firsts.last_s) < seconds:
             self._reader.catch_up()
             self._pause.wait(LOOK_EVERY_S / 2)
@@ -142,11 +142,9 @@ class Demo:
             self._look()
             for mode in firsts.look(self._is_materialized, time.monotonic()):
                 self._screen.say(f"{mode}: first materialization after {_ago(began_s):.0f} s")
-            if firsts.missing and _ago(began_s) > FIRST_WAIT_S:
-                raise DemoFailed(
-                    f"no materialization of {', '.join(firsts.missing)} within"
-                    f" {FIRST_WAIT_S:.0f} s; see {self._folder.path / 'dagster.log'}"
-                )
+            complaint = firsts.complaint(time.monotonic())
+            if complaint:
+                raise DemoFailed(f"{complaint}; see {self._folder.path / 'dagster.log'}")
         self._tell_memory()
 
     def _is_materialized(self, source: DemoSource) -> bool:

@@ -32,12 +32,17 @@ class Pace:
         return (records - before) / (now_s - first_s) if now_s > first_s else None
 
 
+FIRST_WAIT_S = 180.0
+"""How long the modes may take to materialize once."""
+
+
 class Firsts:
     """When each mode had materialized first: one of its sources is enough."""
 
-    def __init__(self, sources: Sequence[DemoSource]) -> None:
+    def __init__(self, sources: Sequence[DemoSource], began_s: float) -> None:
         self._sources = sources
-        self.after_s: dict[Mode, float] = {}
+        self._began_s = began_s
+        self.came_s: dict[Mode, float] = {}
 
     def look(self, is_materialized: Callable[[DemoSource], bool], now_s: float) -> list[Mode]:
         """Ask about the modes that are missing; those that have come."""
@@ -46,19 +51,25 @@ class Firsts:
             for mode in self.missing
             if any(is_materialized(one) for one in self._sources if one.mode == mode)
         ]
-        self.after_s.update(dict.fromkeys(came, now_s))
+        self.came_s.update(dict.fromkeys(came, now_s))
         return came
 
     @property
     def missing(self) -> list[Mode]:
         """Modes that have not materialized yet."""
         wanted = {one.mode for one in self._sources}
-        return [mode for mode in MODES if mode in wanted and mode not in self.after_s]
+        return [mode for mode in MODES if mode in wanted and mode not in self.came_s]
+
+    def complaint(self, now_s: float) -> str:
+        """Which modes have not come in time; empty while there is time."""
+        if not self.missing or now_s - self._began_s <= FIRST_WAIT_S:
+            return ""
+        return f"no materialization of {', '.join(self.missing)} within {FIRST_WAIT_S:.0f} s"
 
     @property
     def last_s(self) -> float | None:
         """When the last of them came; None while one is missing."""
-        return None if self.missing else max(self.after_s.values(), default=0.0)
+        return None if self.missing else max(self.came_s.values(), default=0.0)
 
 
 def last_run(runs: Iterable[Run], job: str, now_s: float, *, streams: bool = False) -> str:

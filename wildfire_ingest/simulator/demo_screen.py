@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -39,6 +38,8 @@ class Screen:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
+        self.heading = ""
+        """Stands above the live table."""
         self._live: Live | None = None
         self._last_plain_s = 0.0
 
@@ -52,7 +53,7 @@ class Screen:
             if self._live is None:
                 self._live = Live(console=self.console, auto_refresh=False)
                 self._live.start()
-            self._live.update(live_table(standings), refresh=True)
+            self._live.update(live_table(standings, self.heading), refresh=True)
         elif now_s - self._last_plain_s >= PLAIN_EVERY_S:
             self._last_plain_s = now_s
             for one in standings:
@@ -66,7 +67,7 @@ class Screen:
 
     def show_verdict(self, comparisons: Iterable[Comparison]) -> None:
         """The summary at the end."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = _plain_table(None)
         table.add_column("source", no_wrap=True)
         for name in ("rows served", "ids in Kafka", "changes", "revisions", "twice", "dead"):
             table.add_column(name, justify="right")
@@ -79,9 +80,9 @@ class Screen:
         self.console.print(table)
 
 
-def live_table(standings: Sequence[Standing]) -> Table:
+def live_table(standings: Sequence[Standing], heading: str = "") -> Table:
     """The table of the running demo; 80 columns are enough."""
-    table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    table = _plain_table(Text(heading) if heading else None)
     table.add_column("source", no_wrap=True)
     table.add_column("mode", no_wrap=True)
     for name in ("served", "in Kafka", "dead"):
@@ -92,6 +93,18 @@ def live_table(standings: Sequence[Standing]) -> Table:
     for one in standings:
         table.add_row(*map(Text, cells(one)))
     return table
+
+
+def _plain_table(title: Text | None) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="",
+        box=None,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+    )
 
 
 def cells(one: Standing) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from wildfire_ingest.simulator import brokers, brokers_kafka, brokers_noida
+from wildfire_ingest.simulator import brokers, brokers_kafka, brokers_noida, brokers_process
 from wildfire_ingest.simulator.brokers import ApacheKafka, BrokerNotStarted, External, NoidaDb
 from wildfire_ingest.simulator.brokers_process import ServerProcess, free_ports
 from wildfire_ingest_tests.judge import values
@@ -128,6 +128,29 @@ def test_a_server_started_by_a_thread_outlives_the_thread(tmp_path):
         assert server.is_running
     finally:
         server.kill()
+
+
+def test_ctrl_c_while_a_server_is_forked_leaves_none(tmp_path, monkeypatch):
+    children: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted:
+        def __init__(self, forked):
+            self._forked = forked
+
+        def result(self):
+            first = not children
+            children.append(self._forked.result())
+            if first:
+                raise KeyboardInterrupt
+            return children[-1]
+
+    submit = brokers_process._FORKS.submit
+    monkeypatch.setattr(brokers_process._FORKS, "submit", lambda *args: Interrupted(submit(*args)))
+
+    with pytest.raises(KeyboardInterrupt):
+        ServerProcess(["sleep", "600"], log=tmp_path / "log")
+
+    assert children[0].poll() == -signal.SIGKILL
 
 
 def test_stop_ends_a_server_that_ignores_sigterm(tmp_path):

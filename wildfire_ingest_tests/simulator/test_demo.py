@@ -174,6 +174,7 @@ def test_a_log_has_a_line_for_each_source_now_and_then():
 
 def test_a_terminal_of_80_columns_has_a_line_for_each_source():
     screen = Screen(Console(width=80, force_terminal=True, no_color=True))
+    screen.heading = "Dagster's UI: http://127.0.0.1:3000"
     streaming = replace(STANDING, mode="continuous_streaming", last_run="streaming 61 s")
 
     with screen.console.capture() as shown:
@@ -181,8 +182,20 @@ def test_a_terminal_of_80_columns_has_a_line_for_each_source():
         screen.close()
 
     lines = [" ".join(line.split()) for line in shown.get().splitlines()]
+    assert any(screen.heading in line for line in lines)
     assert "firms_viirs_snpp batch 1,234,567 1,234,560 4 success 12 s ago 5 6.2" in lines
     assert "firms_viirs_snpp continuous 1,234 1,230 4 streaming 61 s 5 6.2" in lines
+
+
+def test_the_verdict_has_both_sides_of_each_source():
+    screen = Screen(Console(width=80, no_color=True))
+
+    with screen.console.capture() as shown:
+        screen.show_verdict([replace(GOOD, source_id="noaa_stations_ca", served_rows=123_456)])
+
+    header, row = (line.split() for line in shown.get().splitlines())
+    assert " ".join(header) == "source rows served ids in Kafka changes revisions twice dead"
+    assert row == ["noaa_stations_ca", "123,456", "10", "2", "2", "0", "0"]
 
 
 def test_the_command_line_names_a_broker_that_there_is_not(tmp_path):

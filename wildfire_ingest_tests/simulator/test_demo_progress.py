@@ -3,12 +3,12 @@
 import pytest
 
 from wildfire_ingest.simulator.dagster_api import Run
-from wildfire_ingest.simulator.demo_progress import Firsts, Pace, last_run
+from wildfire_ingest.simulator.demo_progress import FIRST_WAIT_S, Firsts, Pace, last_run
 from wildfire_ingest.simulator.demo_sources import SOURCES
 
 
 def test_a_mode_has_come_with_the_first_of_its_sources():
-    firsts = Firsts(SOURCES)
+    firsts = Firsts(SOURCES, 0.0)
 
     came = firsts.look(lambda one: one.source_id == "firms_modis", 10.0)
 
@@ -18,7 +18,7 @@ def test_a_mode_has_come_with_the_first_of_its_sources():
 
 
 def test_the_time_counts_from_the_last_mode_that_came():
-    firsts = Firsts(SOURCES)
+    firsts = Firsts(SOURCES, 0.0)
     firsts.look(lambda one: one.mode == "real_time", 5.0)
 
     assert firsts.look(lambda _: True, 9.0) == ["batch", "continuous_streaming"]
@@ -28,13 +28,34 @@ def test_the_time_counts_from_the_last_mode_that_came():
 
 
 def test_a_mode_that_has_come_is_not_asked_about_again():
-    firsts = Firsts(SOURCES)
+    firsts = Firsts(SOURCES, 0.0)
     firsts.look(lambda one: one.mode == "batch", 5.0)
     asked = []
 
-    firsts.look(lambda one: bool(asked.append(one.mode)), 9.0)
+    def is_materialized(source):
+        asked.append(source.mode)
+        return False
+
+    firsts.look(is_materialized, 9.0)
 
     assert asked == ["real_time", "continuous_streaming"]
+
+
+def test_a_mode_that_brings_nothing_in_time_is_named():
+    firsts = Firsts(SOURCES, 100.0)
+    firsts.look(lambda one: one.mode == "batch", 110.0)
+
+    assert firsts.complaint(100.0 + FIRST_WAIT_S) == ""
+    assert firsts.complaint(101.0 + FIRST_WAIT_S) == (
+        "no materialization of real_time, continuous_streaming within 180 s"
+    )
+
+
+def test_where_all_modes_have_come_there_is_no_complaint_ever():
+    firsts = Firsts(SOURCES, 100.0)
+    firsts.look(lambda _: True, 110.0)
+
+    assert firsts.complaint(10_000.0) == ""
 
 
 def test_a_pace_is_known_from_the_second_look_on():
@@ -46,12 +67,9 @@ def test_a_pace_is_known_from_the_second_look_on():
 
 def test_a_pace_is_of_the_last_minute():
     pace = Pace()
-    for now_s in range(0, 602, 2):
-        found = pace.note(float(now_s), min(now_s, 300) * 10)
-        if now_s == 300:
-            assert found == 10.0
+    told = {now_s: pace.note(float(now_s), min(now_s, 300) * 10) for now_s in range(0, 602, 2)}
 
-    assert found == 0.0
+    assert (told[300], told[330], told[400]) == (10.0, 5.0, 0.0)
 
 
 @pytest.mark.parametrize(
