@@ -26,6 +26,7 @@ METRICS_EVERY_S = 10
 """A long run tells Dagster so often what it did."""
 DAGSTER_SETTINGS: dict[str, Any] = {
     "telemetry": {"enabled": False},
+    "nux": {"enabled": False},
     "run_coordinator": {
         "module": "dagster.core.run_coordinator",
         "class": "QueuedRunCoordinator",
