@@ -65,7 +65,11 @@ def build_definitions(
         ],
         jobs=[*jobs, nightly],
         schedules=[*(schedule for one in objects for schedule in one.schedules), every_night],
-        sensors=[*(sensor for one in objects for sensor in one.sensors), *well.sensors],
+        sensors=[
+            *(sensor for one in objects for sensor in one.sensors),
+            supervisor.removal_sensor(config),
+            *well.sensors,
+        ],
         resources={
             "api": ApiClientResource.of(config),
             "kafka": KafkaProducerResource.of(config),

@@ -1,8 +1,10 @@
 """The sensor that keeps exactly one run of a continuous source alive; its toggle is the source's.
 
 It reads the source's runs from Dagster, lets `supervision` decide, and does that one thing.
+Another sensor ends the runs of sources that are there no more, and so have no sensor.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import dagster as dg
@@ -17,6 +19,9 @@ from wildfire_ingest.orchestration.supervision import LIVE, Decision, RunView, d
 
 EVERY_S = 15
 RUNS_LOOKED_AT = 12
+REMOVED_EVERY_S = 60
+MOST_STREAMS = 1_000
+REMOVED = "its source is no longer a stream of this code location"
 DUPLICATE_TAG = "wildfire/duplicate"
 OVERTAKEN = "its process gave no sign of life; the supervisor starts another run"
 
@@ -54,6 +59,51 @@ def supervising_sensor(
         return dg.SkipReason(decision.reason)
 
     return supervise
+
+
+def removal_sensor(config: StreamConfig) -> dg.SensorDefinition:
+    """`supervise_removed`: ends the streams of sources that this code location has no more."""
+    streaming = {
+        source.source_id
+        for source in config.owned_sources
+        if source.ingestion.mode == "continuous_streaming"
+    }
+
+    @dg.sensor(
+        name="supervise_removed",
+        minimum_interval_seconds=REMOVED_EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Ends the stream of a source that was removed, disabled or given another mode.",
+    )
+    def supervise(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        origin = context.code_location_origin
+        location = origin.location_name if origin is not None else None
+        drained = drain_removed(context.instance, location, streaming)
+        return dg.SkipReason(f"asked to drain: {', '.join(drained)}" if drained else "none")
+
+    return supervise
+
+
+def drain_removed(
+    instance: dg.DagsterInstance, location: str | None, streaming: Collection[str]
+) -> list[str]:
+    """Ask this location's streams of other sources to end; their source ids."""
+    found = instance.get_run_records(
+        dg.RunsFilter(
+            tags={translator.MODE_TAG: "continuous_streaming"},
+            statuses=[dg.DagsterRunStatus.STARTED],
+        ),
+        limit=MOST_STREAMS,
+    )
+    drained = []
+    for run in (record.dagster_run for record in found):
+        source_id = run.tags.get(translator.SOURCE_TAG, "")
+        origin = run.remote_job_origin
+        is_ours = (origin.location_name if origin is not None else None) == location
+        if is_ours and source_id not in streaming and translator.DRAIN_TAG not in run.tags:
+            instance.add_run_tags(run.run_id, {translator.DRAIN_TAG: REMOVED})
+            drained.append(source_id)
+    return drained
 
 
 def views(instance: dg.DagsterInstance, source_id: str) -> list[RunView]:

@@ -59,6 +59,7 @@ def test_the_shipped_configuration_loads_in_dagster(monkeypatch):
     assert {sensor.name for sensor in definitions.sensors or ()} == {
         "poll_noaa_alerts_california",
         "supervise_noaa_stations_california",
+        "supervise_removed",
         "health",
     }
 

@@ -126,3 +126,19 @@ def test_a_heartbeat_that_is_no_time_does_not_stop_the_supervisor(stand, heartbe
     stand.run(heartbeat=heartbeat)
 
     assert not stand.tick().run_requests
+
+
+def test_the_stream_of_a_source_that_was_removed_is_asked_to_end_once(stand):
+    run = stand.run()
+
+    assert supervisor.drain_removed(stand.instance, None, {"another"}) == ["firms_test"]
+    assert supervisor.drain_removed(stand.instance, None, {"another"}) == []
+
+    assert stand.now(run).tags["wildfire/drain"] == supervisor.REMOVED
+
+
+def test_the_streams_that_are_configured_go_on(stand):
+    run = stand.run()
+
+    assert supervisor.drain_removed(stand.instance, None, {"firms_test"}) == []
+    assert "wildfire/drain" not in stand.now(run).tags
