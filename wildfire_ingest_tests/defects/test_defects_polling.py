@@ -49,7 +49,10 @@ def test_defect_16_a_cached_answer_is_never_taken_in_as_news(
     server: Server, tmp_path: Path
 ) -> None:
     """Polled twice as often as an answer may be reused, for ten minutes."""
-    server.answers(reply(answer(*(row(50 + n / 100) for n in range(100))).encode()))
+    rows = [row(50 + n / 100) for n in range(100)]
+    # Each in another order: the same bytes again would be nothing new.
+    turned = [answer(*rows[n:], *rows[:n]) for n in range(20)]
+    server.answers(*(reply(one.encode()) for one in turned))
     clock = FakeClock(quiet_s=0.02)
     client = client_of(server, tmp_path, clock=clock, cache_ttl_s=60.0)
 
