@@ -49,7 +49,7 @@ class OwnRun:
         run = self._instance.get_run_by_id(self._run_id)
         if run is None:
             return End("fenced", "its run was deleted")
-        if run.status is dg.DagsterRunStatus.CANCELING:
+        if run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}:
             return End("terminated", "terminated in Dagster")
         if run.is_finished:
             return End("fenced", f"Dagster holds it for ended: {run.status.value}")

@@ -14,8 +14,16 @@ from wildfire_ingest.config.model import StreamConfig
 from wildfire_ingest.config.source import SourceModel
 from wildfire_ingest.intake.pause import paused
 from wildfire_ingest.orchestration import processes, translator
+from wildfire_ingest.orchestration.batch import UNFINISHED
 from wildfire_ingest.orchestration.continuous import job_name, sensor_name
-from wildfire_ingest.orchestration.supervision import LIVE, Decision, RunView, decide
+from wildfire_ingest.orchestration.maintenance import ENDED
+from wildfire_ingest.orchestration.supervision import (
+    LIVE,
+    STALE_AFTER_S,
+    Decision,
+    RunView,
+    decide,
+)
 
 EVERY_S = 15
 RUNS_LOOKED_AT = 12
@@ -23,7 +31,7 @@ REMOVED_EVERY_S = 60
 MOST_STREAMS = 1_000
 REMOVED = "its source is no longer a stream of this code location"
 DUPLICATE_TAG = "wildfire/duplicate"
-OVERTAKEN = "its process gave no sign of life; the supervisor starts another run"
+OVERTAKEN = "its process gave no sign of life"
 
 
 def supervising_sensor(
@@ -107,11 +115,17 @@ def drain_removed(
 
 
 def views(instance: dg.DagsterInstance, source_id: str) -> list[RunView]:
-    """The latest runs of the source's continuous job, newest first."""
-    found = instance.get_run_records(
-        dg.RunsFilter(job_name=job_name(source_id)), limit=RUNS_LOOKED_AT
-    )
-    now_s = SystemClock().now_us() / SECOND_US
+    """The source's continuous runs that live, then the latest that ended; each newest first.
+
+    Asked for apart: launches by hand that were taken from the queue would hide the one that lives.
+    """
+    name, now_s = job_name(source_id), SystemClock().now_us() / SECOND_US
+    found = [
+        *instance.get_run_records(dg.RunsFilter(job_name=name, statuses=UNFINISHED)),
+        *instance.get_run_records(
+            dg.RunsFilter(job_name=name, statuses=ENDED), limit=RUNS_LOOKED_AT
+        ),
+    ]
     return [view(record, now_s) for record in found]
 
 
@@ -125,8 +139,8 @@ def view(record: Any, now_s: float) -> RunView:  # Dagster's class is private
         created_s=record.create_timestamp.timestamp(),
         started_s=record.start_time,
         ended_s=record.end_time,
-        heartbeat_s=_seconds(tags.get(translator.HEARTBEAT_TAG)),
-        is_gone=processes.is_lost(tags, record.start_time, now_s),
+        heartbeat_s=_past(tags.get(translator.HEARTBEAT_TAG), now_s),
+        is_gone=processes.is_lost(run.run_id, tags, record.start_time, now_s),
         is_draining=translator.DRAIN_TAG in tags,
         is_duplicate=DUPLICATE_TAG in tags,
     )
@@ -143,15 +157,16 @@ def act(instance: dg.DagsterInstance, decision: Decision) -> None:
         case "drain":
             instance.add_run_tags(run.run_id, {translator.DRAIN_TAG: decision.reason})
         case "bury":
-            instance.report_run_failed(run, message=OVERTAKEN)
+            processes.bury(instance, run, OVERTAKEN)
         case "cancel_duplicate":
             instance.add_run_tags(run.run_id, {DUPLICATE_TAG: decision.reason})
             instance.report_run_canceled(run, message=decision.reason)
 
 
-def _seconds(text: str | None) -> float | None:
-    """A tag is anybody's to write."""
+def _past(text: str | None, now_s: float) -> float | None:
+    """A tag is anybody's to write: no time, or one to come, would keep a dead run for alive."""
     try:
-        return None if text is None else float(text)
+        found = float(text or "")
     except ValueError:
         return None
+    return found if 0 <= found <= now_s + STALE_AFTER_S else None

@@ -80,11 +80,17 @@ def test_a_run_that_is_being_canceled_was_terminated(stand):
     assert stand.own_run.end_wanted().wish == "terminated"
 
 
-@pytest.mark.parametrize("report", ["report_run_failed", "report_run_canceled"])
-def test_a_run_that_dagster_holds_for_ended_is_fenced(stand, report):
-    getattr(stand.instance, report)(stand.run)
+def test_a_run_that_dagster_holds_for_failed_is_fenced(stand):
+    stand.instance.report_run_failed(stand.run)
 
     assert stand.own_run.end_wanted().wish == "fenced"
+
+
+def test_a_run_that_was_marked_as_canceled_from_outside_does_not_make_itself_a_failure(stand):
+    """Its supervisor would start again what a person has ended."""
+    stand.instance.report_run_canceled(stand.run)
+
+    assert stand.own_run.end_wanted().wish == "terminated"
 
 
 def test_a_run_that_was_deleted_is_fenced(stand):

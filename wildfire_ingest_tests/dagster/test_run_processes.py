@@ -66,18 +66,30 @@ def started_run(instance):
 
 
 def test_a_run_that_died_before_it_named_its_process_is_lost_after_a_minute():
-    assert not processes.is_lost({}, 1000.0, 1059.0)
-    assert processes.is_lost({}, 1000.0, 1061.0)
+    assert not processes.is_lost("r1", {}, 1000.0, 1059.0)
+    assert processes.is_lost("r1", {}, 1000.0, 1061.0)
 
 
 def test_a_run_that_has_not_begun_is_not_lost():
-    assert not processes.is_lost({}, None, 1e9)
+    assert not processes.is_lost("r1", {}, None, 1e9)
 
 
 def test_a_run_that_named_a_living_process_is_not_lost_however_old():
-    tags = {processes.PROCESS_TAG: str(processes.own_process())}
+    with dg.instance_for_test() as instance:
+        run = started_run(instance)
+        processes.name_process(instance, run.run_id)
+        found = instance.get_run_by_id(run.run_id)
 
-    assert not processes.is_lost(tags, 0.0, 1e9)
+    assert found is not None
+    assert not processes.is_lost(run.run_id, found.tags, 0.0, 1e9)
+
+
+def test_the_tag_that_a_reexecution_takes_over_from_its_dead_parent_says_nothing_of_it():
+    tags = {processes.PROCESS_TAG: f"parent {tag_of_another()}"}
+
+    assert processes.is_lost("parent", tags, 1000.0, 1001.0)
+    assert not processes.is_lost("child", tags, None, 1001.0)
+    assert not processes.is_lost("child", tags, 1000.0, 1059.0)
 
 
 def test_runs_that_fail_again_and_again_are_started_ever_more_rarely():
@@ -100,7 +112,8 @@ def test_a_run_that_lost_its_process_keeps_no_tick_from_starting_another():
         now_us = SystemClock().now_us()
         assert batch.unfinished_run(instance, "ingest", now_us) == run.run_id
 
-        instance.add_run_tags(run.run_id, {processes.PROCESS_TAG: tag_of_another()})
+        tag = f"{run.run_id} {tag_of_another()}"
+        instance.add_run_tags(run.run_id, {processes.PROCESS_TAG: tag})
 
         assert batch.unfinished_run(instance, "ingest", now_us) is None
         found = instance.get_run_by_id(run.run_id)

@@ -5,7 +5,7 @@ import pytest
 from dagster._core.utils import make_new_run_id
 
 from wildfire_ingest.intake.pause import pause
-from wildfire_ingest.orchestration import supervisor
+from wildfire_ingest.orchestration import processes, supervisor
 from wildfire_ingest.orchestration.build import build_definitions
 from wildfire_ingest.orchestration.supervision import Decision
 from wildfire_ingest_tests.dagster.conftest import document
@@ -104,6 +104,35 @@ def test_a_run_that_is_declared_dead_has_failed(stand):
     assert stand.now(run).status is dg.DagsterRunStatus.FAILURE
 
 
+def test_a_run_that_dies_while_a_person_ends_it_is_canceled_and_stays_ended(stand):
+    run = stand.run(dg.DagsterRunStatus.CANCELING)
+
+    supervisor.act(stand.instance, Decision("bury", "silent", run.run_id))
+
+    assert stand.now(run).status is dg.DagsterRunStatus.CANCELED
+    assert "ended by hand" in stand.tick().skip_message
+
+
+def test_many_launches_by_hand_do_not_hide_the_run_that_lives(stand):
+    run = stand.run(fingerprint="older")
+    for _ in range(supervisor.RUNS_LOOKED_AT + 1):
+        stand.run(dg.DagsterRunStatus.CANCELED, duplicate="streams already")
+
+    tick = stand.tick()
+
+    assert not tick.run_requests
+    assert "changed" in stand.now(run).tags["wildfire/drain"]
+
+
+def test_a_reexecuted_run_is_not_buried_for_the_process_of_its_parent(stand):
+    boot = str(processes.own_process()).rpartition(":")[0]
+    run = stand.run(dg.DagsterRunStatus.NOT_STARTED, process=f"parent {boot}:1")
+
+    assert run.run_id in stand.tick().skip_message
+
+    assert stand.now(run).status is dg.DagsterRunStatus.NOT_STARTED
+
+
 def test_a_duplicate_leaves_the_queue_marked_as_one(stand):
     run = stand.run(dg.DagsterRunStatus.NOT_STARTED)
 
@@ -121,11 +150,12 @@ def test_a_run_that_ended_meanwhile_is_not_touched(stand):
     assert stand.now(run).status is dg.DagsterRunStatus.SUCCESS
 
 
-@pytest.mark.parametrize("heartbeat", ["", "yesterday", "nan", "1e999"])
-def test_a_heartbeat_that_is_no_time_does_not_stop_the_supervisor(stand, heartbeat):
+@pytest.mark.parametrize("heartbeat", ["", "yesterday", "nan", "1e999", "-1", "99999999999"])
+def test_a_heartbeat_that_is_no_time_of_the_past_counts_for_nothing(stand, heartbeat):
     stand.run(heartbeat=heartbeat)
 
     assert not stand.tick().run_requests
+    assert supervisor.views(stand.instance, "firms_test")[0].heartbeat_s is None
 
 
 def test_the_stream_of_a_source_that_was_removed_is_asked_to_end_once(stand):
