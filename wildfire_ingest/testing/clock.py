@@ -6,8 +6,11 @@ Wall and monotonic times in microseconds; `wait` and `advance` in seconds.
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 from wildfire_ingest.clock import SECOND_US
+
+_TASKS = Path("/proc/self/task")
 
 START_US = 1_767_225_600 * SECOND_US
 """2026-01-01T00:00:00Z."""
@@ -16,8 +19,9 @@ START_US = 1_767_225_600 * SECOND_US
 class FakeClock:
     """A `clock.Clock` without waiting; safe for several threads.
 
-    `jumps=True`: when nobody has looked at the clock for `quiet_s` real seconds, time jumps to
-    the earliest moment that somebody waits for; 0 suits a test of one thread.  `jumps=False`:
+    `jumps=True`: when nobody has looked at the clock for `quiet_s` real seconds, and no other
+    thread runs or wants to, time jumps to the earliest moment that somebody waits for; 0 suits a
+    test of one thread.  `jumps=False`:
     only `advance` moves it.  `waits` lists what was asked to be waited, in seconds.
     """
 
@@ -79,9 +83,31 @@ class FakeClock:
     def _has_come(self, deadline_us: int, *, quiet: bool) -> bool:
         first = deadline_us == min(self._deadlines.values())
         if self._jumps and quiet and first and deadline_us > self._monotonic_us:
+            if self._pause_s and somebody_works():
+                return False
             self._move(deadline_us - self._monotonic_us)
         return self._monotonic_us >= deadline_us
 
     def _move(self, by_us: int) -> None:
         self._wall_us += by_us
         self._monotonic_us += by_us
+
+
+def somebody_works() -> bool:
+    """Whether another thread of this process runs, waits for a processor or for the disk.
+
+    On a busy machine a thread may not get its turn for long; that is no quiet.  Linux, proc(5);
+    elsewhere nobody can tell.
+    """
+    own = str(threading.get_native_id())
+    try:
+        return any(_state(task) in "RD" for task in _TASKS.iterdir() if task.name != own)
+    except OSError:
+        return False
+
+
+def _state(task: Path) -> str:
+    try:
+        return chr((task / "stat").read_bytes().rpartition(b") ")[2][0])
+    except (OSError, IndexError):  # it has ended
+        return "X"

@@ -95,3 +95,25 @@ def test_a_clock_that_is_set_back_does_not_turn_monotonic_time_back() -> None:
     clock.set_wall(1_000)
 
     assert (clock.now_us(), clock.monotonic_us()) == (1_000, SECOND_US)
+
+
+def test_fake_time_stands_still_while_a_thread_works() -> None:
+    """However long it has to wait for a processor."""
+    clock, rested = FakeClock(), threading.Event()
+
+    def work() -> None:
+        while not rested.is_set():
+            pass
+
+    worker = threading.Thread(target=work)
+    waiter = threading.Thread(target=lambda: clock.wait(threading.Event(), 60.0))
+    worker.start()
+    waiter.start()
+    waiter.join(0.3)
+    assert waiter.is_alive()
+
+    rested.set()
+    waiter.join(10)
+    worker.join(10)
+
+    assert clock.monotonic_us() == 60_000_000
