@@ -57,6 +57,8 @@ class Request:
     """404 is an answer like any other: Answer(status=404), no failure."""
     whole: bool = False
     """The body is wanted although nothing may be new: never from the cache, never 304."""
+    continues: bool = False
+    """A further page: where it fails, "nothing new" of the first must not stand for this one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,12 +51,12 @@ def look(
     except _Enough:
         return glance.found("a new answer")
     except FetchError:
-        if glance.was_cut:
+        if stop.is_set() and glance.answered:
             return glance.found("there was no time to ask for everything")
         raise
     if glance.news:
         return glance.found("a new answer")
-    if stop.is_set() and not glance.asked:
+    if stop.is_set() and not glance.answered:
         raise SourceUnavailable("no answer in the time of a look")
     if stop.is_set():
         return glance.found("there was no time to ask for everything")
@@ -74,13 +74,16 @@ class _Glance:
     stop: threading.Event
     _seen: hashlib._Hash
     asked: list[str] = field(default_factory=list)
+    """Also what failed: one station of many that does is no reason for a poll each time."""
+    answered: int = 0
     news: bool = False
 
     def ask(self, request: Request) -> Answer:
         if self.news:
             raise _Enough
-        answer = self.fetcher.fetch(request, stop=self.stop)
         self.asked.append(request.template)
+        answer = self.fetcher.fetch(request, stop=self.stop)
+        self.answered += 1
         if answer.not_modified or answer.status == _NOT_FOUND:
             return answer
         if answer.from_cache and not answer.awaits_poll:
@@ -89,11 +92,6 @@ class _Glance:
         self._seen.update(request.template.encode())
         self._seen.update(hashlib.sha256(answer.body).digest())
         return answer
-
-    @property
-    def was_cut(self) -> bool:
-        """It ended before all was asked, with no word against the source."""
-        return self.stop.is_set() and bool(self.asked)
 
     def found(self, news: str) -> Look:
         return Look(news, self._seen.hexdigest())

@@ -51,6 +51,8 @@ class Poller:
         try:
             polled = self._ask(stop)
         except FetchError as error:
+            # A later poll, of other requests, must not vouch for what this one was handed.
+            self._fetcher.abandoned()
             return self._failed(error, error.retry_after_s)
         if polled is None:
             self.tally.cache_hits += 1

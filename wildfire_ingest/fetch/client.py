@@ -94,7 +94,7 @@ class ApiClient:
             return kept
         verdict = self._circuit.ask(self._clock.now_us())
         if isinstance(verdict, Refuse):
-            self.abandoned()
+            self._unread(request)
             wait_s = verdict.wait_us / SECOND_US
             raise CircuitOpen(
                 f"{call.shown}: not asked: the source failed too often; its next trial is in "
@@ -104,9 +104,7 @@ class ApiClient:
         call.trial = verdict.trial
         outcome = self._ask(call)
         if isinstance(outcome, Failure):
-            # The poll may end here, with earlier answers of it unspooled: a later poll, of other
-            # requests, must not vouch for them.
-            self.abandoned()
+            self._unread(request)
             self._blame(call, outcome)
             # Without the frames it passed: they hold the URL and the body.
             raise outcome.error.with_traceback(None)
@@ -122,7 +120,7 @@ class ApiClient:
         self._handed.clear()
 
     def settled(self) -> None:
-        """The rows of every answer handed over since the last failure are durable."""
+        """The rows of every answer handed over since the last abandoned poll are durable."""
         for entry in self._handed.values():
             self._cache.settle(entry)
         self._handed.clear()
@@ -138,6 +136,11 @@ class ApiClient:
         """Close the connections; closing twice is closing once."""
         self._transport.close()
         self._state.close()
+
+    def _unread(self, request: Request) -> None:
+        """The source may go on without this answer; without a further page it has not all."""
+        if request.continues:
+            self.abandoned()
 
     def _begin(self, request: Request, stop: threading.Event | None, *, take_look: bool) -> Call:
         if not self._pruned:

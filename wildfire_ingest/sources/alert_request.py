@@ -92,11 +92,11 @@ def _places(settings: NwsAlertsSettings) -> Iterator[str]:
         yield f"area={settings.state}" if settings.state else ""
 
 
-def request(address: str, page: str = "") -> Request:
+def request(address: str, page: str = "", *, whole: bool = False) -> Request:
     """One request; `page` is the API's cursor."""
     joint = "&" if "?" in address else "?"
     template = f"{address}{joint}cursor={quote(page, safe='')}" if page else address
-    return Request(template, headers=ACCEPT, expects="json")
+    return Request(template, headers=ACCEPT, expects="json", whole=whole, continues=bool(page))
 
 
 def page_after(address: str, page: str, found: FeatureList) -> str:

@@ -128,7 +128,8 @@ class NoaaAlerts:
                 break
             address = addresses[missing.place]
             try:
-                answer = yield ask.request(address, missing.page)
+                # Whole: "nothing new" would say nothing of the pages behind this one.
+                answer = yield ask.request(address, missing.page, whole=True)
                 following = ask.page_after(address, missing.page, self._take(answer, taken))
             except FetchError as refused:
                 # The alerts in force are read; they must not wait for those of the past.

@@ -83,7 +83,8 @@ def following(request: Request, page: FeatureList) -> Request | None:
         return None
     if not _QUERY.fullmatch(query):
         return None
-    return replace(request, template=f"{request.template.partition('?')[0]}?{query}")
+    template = f"{request.template.partition('?')[0]}?{query}"
+    return replace(request, template=template, continues=True)
 
 
 def station_ids(page: FeatureList) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -103,6 +104,23 @@ def test_the_same_news_to_the_same_cursor_has_the_same_digest():
 
     assert digest("{}") == digest("{}")
     assert len({digest("{}"), digest("{} "), digest("{}", b"1")}) == 3
+
+
+class OneFails(Stations):
+    """Goes on where a station fails."""
+
+    def poll(self, cursor: bytes | None, now_us: int) -> Generator[Request, Answer, Polled]:
+        del cursor, now_us
+        for station in range(self.stations):
+            with suppress(SourceUnavailable):
+                yield Request(f"/{station}")
+        return Polled(self.read(b""), b"0")
+
+
+def test_a_station_that_fails_is_no_news_of_the_others():
+    api = FakeApi([NOTHING, SourceUnavailable("500"), NOTHING])
+
+    assert glance(OneFails(), api).news == ""
 
 
 def test_an_api_that_is_down_is_no_news():

@@ -120,6 +120,14 @@ def test_a_failed_poll_keeps_the_cursor_and_says_why(bench: Bench, error: FetchE
     assert (told.error_class, told.retry_after_s) == (type(error).__name__, error.retry_after_s)
 
 
+def test_what_a_failed_poll_was_handed_is_not_settled_by_a_later_one(tmp_path: Path) -> None:
+    with make_engine(Pages(), [lines(1), SourceUnavailable("page two")], tmp_path) as bench:
+        bench.run_once()
+
+        assert bench.api.abandoned_polls == 1
+        assert bench.api.settled_answers == 0
+
+
 def test_a_body_that_is_no_answer_is_a_failed_poll_and_the_fetcher_is_told(bench: Bench) -> None:
     bench.api.reply_with("<html>sorry</html>")
 
@@ -296,3 +304,17 @@ def test_a_long_run_without_one_good_poll_has_failed(bench: Bench) -> None:
 
     assert (summary.ending, summary.polls) == ("failed", 0)
     assert "HTTP 503" in summary.message
+
+
+def test_a_run_that_is_stopped_in_its_first_poll_was_stopped_and_did_not_fail(bench: Bench) -> None:
+    stop = threading.Event()
+
+    def stopped_on_the_way(_request: Request) -> str:
+        stop.set()
+        raise SourceUnavailable("stopped")
+
+    bench.api = FakeApi(stopped_on_the_way, bench.clock)
+
+    summary = bench.engine().run_forever(stop)
+
+    assert (summary.ending, summary.message) == ("stopped", "")

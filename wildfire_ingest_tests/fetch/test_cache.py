@@ -115,23 +115,46 @@ def test_settling_an_answer_says_nothing_of_a_newer_one(server, make_client, clo
     assert run.fetch(ASK).body == ROWS
 
 
-@pytest.mark.parametrize("ending", ["a failed request", "a full spool"])
-def test_a_later_poll_does_not_vouch_for_the_rows_of_a_failed_one(
-    server, make_client, clock, ending
+def test_a_later_poll_does_not_vouch_for_the_rows_of_an_abandoned_one(server, make_client, clock):
+    server.answers(_with_etag)
+    run = make_client(cache_ttl_s=60)
+    run.fetch(ASK)
+    run.abandoned()
+    clock.us += TTL_US
+    run.fetch(Request("/other.csv"))
+    run.settled()
+
+    assert run.fetch(ASK).body == ROWS
+
+
+def test_a_station_that_fails_makes_no_news_of_what_the_poll_got_from_the_others(
+    server, make_client, clock
 ):
     server.answers(_with_etag)
     run = make_client(cache_ttl_s=60, max_attempts=1)
     run.fetch(ASK)
-    if ending == "a full spool":
-        run.abandoned()
-    else:
-        server.answers(reply(b"no", "500 Oops"))
-        with pytest.raises(SourceUnavailable):
-            run.fetch(Request("/second.csv"))
+    server.answers(reply(b"no", "500 Oops"))
+    with pytest.raises(SourceUnavailable):
+        run.fetch(Request("/second.csv"))
+    run.settled()  # the source went on without it, and the poll's rows are durable
     server.answers(_with_etag)
     clock.us += TTL_US
-    run.fetch(Request("/other.csv"))
+
+    assert run.fetch(ASK).not_modified
+
+
+def test_a_further_page_that_fails_leaves_the_first_one_to_be_read_again(
+    server, make_client, clock
+):
+    server.answers(_with_etag)
+    run = make_client(cache_ttl_s=60, max_attempts=1)
+    run.fetch(ASK)
+    server.answers(reply(b"no", "500 Oops"))
+    with pytest.raises(SourceUnavailable):
+        run.fetch(Request("/second.csv", continues=True))
     run.settled()
+    server.answers(_with_etag)
+    clock.us += TTL_US
 
     assert run.fetch(ASK).body == ROWS
 

@@ -183,6 +183,15 @@ def test_a_second_outage_while_missed_alerts_are_read_begins_their_list_anew():
     assert templates[1:] == ["/alerts?start=2026-05-14T09:10:00Z"]
 
 
+def test_missed_alerts_are_read_whole_for_nothing_new_says_nothing_of_further_pages():
+    poll = alerts().poll(cursor_of("2026-05-14T09:20:45"), NOON)
+    in_force = next(poll)
+
+    missed = poll.send(unchanged())
+
+    assert (in_force.whole, missed.whole) == (False, True)
+
+
 @pytest.mark.parametrize("error", [SourceUnavailable("503"), AnswerRefused("cut")])
 def test_alerts_in_force_do_not_wait_for_missed_ones_that_fail(error):
     source = alerts(state="CA")
