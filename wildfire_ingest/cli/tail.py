@@ -175,7 +175,7 @@ def _require(config: StreamConfig, settings: KafkaSettings, name: str, declared:
         if name in topics:
             return
         also = ""
-    shown = sorted({*topics, *declared})
+    shown = [*sorted(declared), *sorted({*topics} - {*declared})]  # ours first: few and known
     more = f" and {len(shown) - _NAMED_TOPICS} more" if len(shown) > _NAMED_TOPICS else ""
     raise ConfigError(
         f"no topic or source {name!r}{also}; sources are {', '.join(sorted(config.sources))}; "

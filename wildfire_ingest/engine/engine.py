@@ -188,11 +188,16 @@ class Engine:
         if self._room.may_have_to_drop():
             run.recovered.wait()  # a single poll is not spent on a spool that must block
         if not run.stop.is_set():
-            run.poll_error = self._poller.poll(run.stop)
+            run.poll_error = self._poll(run)
             run.recovered.wait()
         if self._recovery.adopted and not run.stop.is_set():
             # What was polled before was quarantined with the old spool's loads.
-            run.poll_error = self._poller.poll(run.stop)
+            run.poll_error = self._poll(run)
+
+    def _poll(self, run: _Run) -> FetchError | SpoolFull | None:
+        """One poll; that it was stopped in its middle is no error."""
+        error = self._poller.poll(run.stop)
+        return None if run.stop.is_set() else error
 
     def _poll_on(self, run: _Run, for_s: float | None) -> None:
         interval_us = int(self._settings.polling_interval_s * SECOND_US)
@@ -200,7 +205,7 @@ class Engine:
         end_us = None if for_s is None else begin_us + int(for_s * SECOND_US)
         due_us = begin_us
         while not run.stop.is_set():
-            error = self._poller.poll(run.stop)
+            error = self._poll(run)
             self._board.wake()
             # A run without one good poll is no success, however it ends.
             done = self._poller.tally.polls + self._poller.tally.cache_hits

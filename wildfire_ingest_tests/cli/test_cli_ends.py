@@ -122,13 +122,13 @@ def test_lint_shows_each_error_on_its_line_and_ends_with_1(wildfire, tmp_path):
 
 
 def test_lint_ends_with_0_where_there_are_warnings_only(wildfire, write_config):
-    config = write_config(monitoring={})  # and two of a source that no schedule polls
+    config = write_config(monitoring={})  # and one of a source that breaks its key's quota
 
     found = wildfire("lint", config)
 
     assert found.exit_code == 0
     assert ": warning: monitoring: has no effect yet" in found.stdout
-    assert "valid, 3 warnings" in found.stderr
+    assert "valid, 2 warnings" in found.stderr
 
 
 def test_lint_without_a_file_checks_the_one_in_use(wildfire, write_config):

@@ -306,15 +306,14 @@ def test_a_long_run_without_one_good_poll_has_failed(bench: Bench) -> None:
     assert "HTTP 503" in summary.message
 
 
-def test_a_run_that_is_stopped_in_its_first_poll_was_stopped_and_did_not_fail(bench: Bench) -> None:
+def test_a_run_that_is_stopped_in_its_first_poll_did_not_fail(tmp_path: Path) -> None:
     stop = threading.Event()
 
     def stopped_on_the_way(_request: Request) -> str:
         stop.set()
         raise SourceUnavailable("stopped")
 
-    bench.api = FakeApi(stopped_on_the_way, bench.clock)
-
-    summary = bench.engine().run_forever(stop)
+    with make_engine(FakeSource(), stopped_on_the_way, tmp_path) as bench:
+        summary = bench.engine().run_forever(stop)
 
     assert (summary.ending, summary.message) == ("stopped", "")
