@@ -11,17 +11,21 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 MAX_MARK_BYTES = 4096
+LAST_MOMENT_US = 253_402_300_799_000_000
+"""The end of the year 9999: a mark that was edited by hand may say anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
     """Since when, and why, in the words of whoever did it."""
 
-    since_us: int
+    since_us: Annotated[int, Meta(ge=0, le=LAST_MOMENT_US)]
     reason: str = ""
 
 

@@ -172,7 +172,8 @@ def _sensor(config: StreamConfig) -> dg.SensorDefinition:
         if memory.bad == bad and 0 <= now_s - memory.told_at_s < TOLD_EVERY_S:
             return dg.SensorResult(skip_reason=f"{found.verdict}, as before")
         cursor = msgspec.json.encode(_Memory(now_s, dict(bad))).decode()
-        return dg.SensorResult(asset_events=events(config, found), cursor=cursor)
+        told = f"{found.verdict}: told"  # Dagster calls the result empty otherwise
+        return dg.SensorResult(skip_reason=told, asset_events=events(config, found), cursor=cursor)
 
     return watch
 
@@ -190,5 +191,5 @@ def _remembered(cursor: str | None) -> _Memory:
     """What the cursor holds; one of another version tells anew."""
     try:
         return msgspec.json.decode(cursor or "{}", type=_Memory)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return _Memory()

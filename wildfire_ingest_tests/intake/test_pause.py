@@ -25,6 +25,12 @@ def test_a_damaged_mark_still_pauses(tmp_path):
     assert pauses.paused(tmp_path, "firms") is not None
 
 
+def test_a_mark_of_an_impossible_time_still_pauses_and_can_be_shown(tmp_path):
+    (tmp_path / "firms.paused").write_text('{"since_us": 999999999999999999999, "reason": "x"}')
+
+    assert pauses.paused(tmp_path, "firms") == pauses.Pause(0)
+
+
 def test_a_mark_that_is_a_link_is_not_followed_and_still_pauses(tmp_path):
     (tmp_path / "secret").write_text('{"since_us": 1, "reason": "secret"}')
     (tmp_path / "firms.paused").symlink_to(tmp_path / "secret")
