@@ -15,14 +15,12 @@ from typing import Protocol
 
 from wildfire_ingest.clock import SECOND_US, Clock
 from wildfire_ingest.engine.summary import RunSummary
-from wildfire_ingest.orchestration.memory import give_back
 from wildfire_ingest.orchestration.own_run import End
 
 LOG = logging.getLogger("wildfire_ingest.run")
 WAIT_S = 1.0
 LOOK_EVERY_S = 5.0
 LOOK_AT_SWITCH_EVERY_S = 15.0
-GIVE_BACK_EVERY_S = 30.0
 
 
 class Streaming(Protocol):
@@ -132,7 +130,6 @@ class Stream:
             _Duty(WAIT_S, ending(lambda: self._time_is_up(ends_s)), begun_s),
             _Duty(self._rhythm.heartbeat_s, self._beat, begun_s - self._rhythm.heartbeat_s),
             _Duty(self._rhythm.window_s, self._tell_window, begun_s),
-            _Duty(GIVE_BACK_EVERY_S, give_back, begun_s),
         ]
 
     def _do_what_is_due(self, duties: list[_Duty]) -> None:
