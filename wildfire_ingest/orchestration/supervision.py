@@ -128,7 +128,10 @@ def pause_s(failures: int) -> float:
 
 
 def _failures(ended: Sequence[RunView], fingerprint: str, switched_on_s: float) -> int:
-    """Failed runs in a row, of this configuration, since the sensor was switched on."""
+    """Failed runs in a row, of this configuration, since the sensor was switched on.
+
+    One that streamed for longer than the longest pause begins a new row.
+    """
     count = 0
     for run in ended:
         ended_s = run.ended_s or run.created_s
@@ -136,6 +139,8 @@ def _failures(ended: Sequence[RunView], fingerprint: str, switched_on_s: float) 
         if not same or not (run.status == "FAILURE" or _was_short(run)):
             break
         count += 1
+        if run.started_s is not None and ended_s - run.started_s > LONGEST_WAIT_S:
+            break
     return count
 
 

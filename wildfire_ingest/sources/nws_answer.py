@@ -8,6 +8,7 @@ Source: https://api.weather.gov/openapi.json, https://github.com/weather-gov/api
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -105,6 +106,9 @@ def read_features(body: bytes) -> FeatureList:
         found = _decode(body)
     # Too deep a nesting is a RecursionError, a lone half of a character a UnicodeError.
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        lenient = _lenient(body)
+        if lenient is not None:
+            return lenient
         raise _refused(body, f"expected a FeatureCollection, found no such JSON: {error}") from None
     if found.type == "Feature" and found.features is msgspec.UNSET:
         return FeatureList((body,))
@@ -117,6 +121,25 @@ def read_features(body: bytes) -> FeatureList:
 
 
 _decode = msgspec.json.Decoder(_Collection).decode
+
+
+def _lenient(body: bytes) -> FeatureList | None:
+    """The features where one of them has a NaN or half a character, which is then that one's fault.
+
+    Not all the others', among which a warning may be.
+    """
+    try:
+        found = json.loads(body)
+        if not isinstance(found, dict) or found.get("type") != "FeatureCollection":
+            return None
+        listed, page = found.get("features"), found.get("pagination")
+        if not isinstance(listed, list):
+            return None
+        features = tuple(json.dumps(one).encode() for one in listed)
+    except (ValueError, RecursionError):
+        return None
+    next_url = page.get("next") if isinstance(page, dict) else None
+    return FeatureList(features, next_url if isinstance(next_url, str) else "")
 
 
 def _refused(body: bytes, why: str) -> AnswerRefused:

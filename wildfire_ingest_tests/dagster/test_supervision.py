@@ -70,6 +70,12 @@ def test_a_good_run_in_between_ends_the_row_of_failures():
     assert decided(failed[0], good, *failed[1:]).action == "launch"
 
 
+def test_runs_that_streamed_for_long_before_they_were_killed_are_followed_at_once():
+    killed = [run(f"k{i}", "FAILURE", started_s=NOW_S - LONGEST_WAIT_S - 2) for i in range(6)]
+
+    assert decided(*killed).action == "launch"
+
+
 def test_runs_that_end_well_but_at_once_do_not_spin():
     """A stream that another process owns ends at once, each time."""
     short = [run(f"r{i}", "SUCCESS", started_s=NOW_S - 3) for i in range(3)]

@@ -259,3 +259,12 @@ def test_no_number_of_a_geometry_is_infinite():
 
     assert decoded.rows == 1
     assert all(record.body.geometry is None for record in decoded.records)
+
+
+def test_an_alert_with_half_a_character_is_rejected_and_the_others_are_read():
+    whole = collection(feature(1), feature(2, headline="HALF")).replace(b"HALF", rb"\ud800")
+
+    found = alerts().read(whole)
+
+    assert len(found.records) == 1
+    assert [reject.error_class for reject in found.rejects] == ["bad_json"]

@@ -168,3 +168,15 @@ def test_whatever_the_bytes_are_they_are_features_or_refused(body):
 @given(st.text(max_size=300), st.integers(200, 599))
 def test_any_text_is_an_error_with_a_name_or_none(text, status):
     assert isinstance(problem(text, status), FetchError | None)
+
+
+@pytest.mark.parametrize("bad", [rb'"a\ud800"', b"NaN", b"-Infinity"])
+def test_one_feature_that_is_no_json_does_not_hide_the_others(bad):
+    good = b'{"type":"Feature","properties":{"id":"1"}}'
+    body = b'{"type":"FeatureCollection","features":[%s,{"properties":{"id":%s}}],"pagination":%s}'
+
+    found = read_features(body % (good, bad, b'{"next":"https://api.weather.gov/x"}'))
+
+    assert len(found.features) == 2
+    assert json.loads(found.features[0]) == json.loads(good)
+    assert found.next_url == "https://api.weather.gov/x"
