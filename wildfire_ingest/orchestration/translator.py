@@ -105,8 +105,11 @@ def run_tags(config: StreamConfig, source: SourceModel) -> dict[str, str]:
 
 
 def fingerprint(config: StreamConfig, source: SourceModel) -> str:
-    """Changes with the program and with whatever the source's run is configured by."""
-    others = {"sources": {source.source_id: source}, "environment": {}}
+    """Changes with the program and with whatever the source's run is configured by.
+
+    Not with the instance: two code locations that both have the source share its one run.
+    """
+    others = {"sources": {source.source_id: source}, "environment": {}, "instance": None}
     # Secrets are masked in the dump: the fingerprint says nothing about them.
     shown = config.model_copy(update=others).model_dump_json()
     return hashlib.sha256(f"{__version__}|{shown}".encode()).hexdigest()[:12]

@@ -197,6 +197,7 @@ def test_the_fingerprint_follows_the_sources_own_configuration_only(configured):
     assert fingerprint(sources={"firms_test": source(), "other": source()}) == before
     assert fingerprint(sources={"firms_test": source(timeout_seconds=20)}) != before
     assert fingerprint(queue_max_size=20_000) != before
+    assert fingerprint(instance="north") == before
 
 
 def test_the_longest_id_is_a_valid_name_everywhere(configured):
