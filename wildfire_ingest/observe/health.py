@@ -24,6 +24,7 @@ from wildfire_ingest.delivery.kafka_errors import mapped
 from wildfire_ingest.errors import IngestError
 from wildfire_ingest.fetch.redact import REDACTOR
 from wildfire_ingest.observe.limits_view import LimitsView
+from wildfire_ingest.observe.spool_view import left_behind
 from wildfire_ingest.observe.status import SourceStatus, since, status
 
 Verdict = Literal["ok", "degraded", "down"]
@@ -100,7 +101,22 @@ def health(
     for answer in begun:
         left_s = max(0.0, (until_us - clock.monotonic_us()) / SECOND_US)
         findings += answer.within(left_s, f"no answer in {timeout_s:g} s")
-    return Health(tuple(findings))
+    return Health((*findings, *_left_behind(config)))
+
+
+def _left_behind(config: StreamConfig) -> list[Finding]:
+    """Records of a source that was renamed, removed or disabled go nowhere, and say nothing."""
+    running = {source.source_id for source in config.sources.values() if source.enabled}
+    return [
+        Finding(
+            "spool",
+            source_id,
+            "degraded",
+            f"{pending:,} records wait, and no enabled source has this id: with the source in the"
+            f" configuration, also disabled, wildfire-ingest recover {source_id} delivers them",
+        )
+        for source_id, pending in left_behind(config.state_dir, running).items()
+    ]
 
 
 class _Answer:

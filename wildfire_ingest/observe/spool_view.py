@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +93,21 @@ def view(state_dir: Path, source_id: str, *, with_loads: bool = False) -> SpoolV
             f"{path} cannot be read ({error}); the source sets it aside at its next start: "
             "see docs/recovery.md"
         ) from error
+
+
+def left_behind(state_dir: Path, running: Collection[str]) -> dict[str, int]:
+    """Spools of sources that run no more, by id, with the records that wait there."""
+    waiting: dict[str, int] = {}
+    for path in sorted(state_dir.glob("*.db")):
+        if path.stem in running:
+            continue
+        try:
+            found = view(state_dir, path.stem)
+        except SpoolCorrupt:
+            continue  # no spool of ours, or one that a person looks at anyway
+        if found is not None and found.ledger.pending:
+            waiting[path.stem] = found.ledger.pending
+    return waiting
 
 
 def owner_of(state_dir: Path, source_id: str) -> str | None:

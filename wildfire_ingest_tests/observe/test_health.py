@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from wildfire_ingest.observe.health import Finding, api, broker, health, spool, 
 from wildfire_ingest.observe.limits_view import LimitsView
 from wildfire_ingest.observe.spool_view import SpoolView
 from wildfire_ingest.observe.status import SourceStatus
+from wildfire_ingest.testing import FakeSource, make_engine
+from wildfire_ingest_tests.engine.lines import lines
 
 MAP_KEY = "feedfacefeedfacefeedfacefeedface"
 DLQ = "wildfire-dlq-failed-messages"
@@ -244,3 +247,19 @@ def test_a_cluster_is_well_when_it_has_the_topics(config, cluster, topics, verdi
 
     assert finding.verdict == verdict
     assert words in finding.reason
+
+
+def test_records_of_a_source_that_is_no_longer_configured_are_not_forgotten(config):
+    with make_engine(FakeSource(source_id="renamed"), [lines(1)], config.state_dir) as bench:
+        bench.run_once()  # a spool that is new polls only when it knows what Kafka holds
+        bench.kafka.go_away(10**9)
+        bench.api.reply_with(lines(3))
+        bench.settings = replace(bench.settings, give_up_after_s=1.0)
+        waiting = bench.run_once().ledger.pending
+
+    found = health(config, [], probe=lambda *_: Finding("broker", "b", "ok", ""))
+
+    (left,) = [one for one in found.findings if one.name == "renamed"]
+    assert waiting > 0
+    assert left.verdict == "degraded"
+    assert f"{waiting} records wait" in left.reason
