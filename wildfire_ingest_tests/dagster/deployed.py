@@ -29,13 +29,17 @@ NEVER = "0 0 1 1 *"
 
 
 def source(base_url: str, ingestion: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """A FIRMS source of stream_config.yaml."""
+    """A FIRMS source of stream_config.yaml.
+
+    Of the static file, which takes nothing of a key's quota: polled every second the API would
+    be spent within minutes, the sooner after midnight, when a poll asks for two days.
+    """
     return {
         "source_type": "nasa_firms",
         "base_url": base_url,
         "cache_ttl_seconds": 0,
         "ingestion": dict(ingestion),
-        "custom_params": {"map_key": "${ENV:FIRMS_MAP_KEY}", "area": "world"},
+        "custom_params": {"feed": "static", "static_region": "Global"},
         **more,
     }
 
