@@ -18,7 +18,7 @@ LOCKED := $(PIP) --require-hashes --only-binary :all: --requirement
 # The project's own build tool is among the locked packages: nothing is fetched for the build.
 PROJECT := $(PIP) --no-deps --no-build-isolation --editable .
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-strip-extras --no-emit-index-url --no-header
+	--no-strip-extras --no-header
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -31,7 +31,7 @@ from wildfire_ingest.intake.intake import Intake, IntakeSettings
 from wildfire_ingest.intake.overflow import OverflowArchive
 from wildfire_ingest.intake.spool import Spool
 from wildfire_ingest.record import Body, Lane
-from wildfire_ingest.sources.catalog import CONNECTORS, build_connector
+from wildfire_ingest.sources.catalog import CONNECTORS
 
 CRASH_VARIABLE = "WILDFIRE_CRASH"
 """For tests: the named crash point at which this process kills itself."""
@@ -73,7 +73,7 @@ def find_source(config: StreamConfig, source_id: str) -> SourceModel:
 def build_source(config: StreamConfig, source_id: str) -> Source:
     """What to ask and how to read it."""
     model = find_source(config, source_id)
-    source: Source = build_connector(build.source_settings(model))
+    source: Source = CONNECTORS[model.source_type](build.source_settings(model))
     return source
 
 

@@ -22,13 +22,14 @@ from wildfire_ingest.errors import IngestError, SpoolBusy
 from wildfire_ingest.intake.pause import paused
 from wildfire_ingest.orchestration import translator
 from wildfire_ingest.orchestration.batch import QUIET
-from wildfire_ingest.orchestration.ingestion import Resources, raise_unless_good
+from wildfire_ingest.orchestration.ingestion import raise_unless_good
 from wildfire_ingest.orchestration.own_run import OwnRun
 from wildfire_ingest.orchestration.processes import name_process
-from wildfire_ingest.orchestration.reporter import Metadata, WindowReporter
+from wildfire_ingest.orchestration.reporter import WindowReporter, not_run
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
     KafkaProducerResource,
+    Resources,
     ThrottlerResource,
 )
 from wildfire_ingest.orchestration.source_engine import source_engine
@@ -129,7 +130,7 @@ def stream_source(
     """Stream until the run is to end.  Raises Failure where it did not end well."""
     source_id = source.source_id
     name_process(context.instance, context.run.run_id)
-    own_run = OwnRun(context.instance, context.run_id, sensor_name(source_id))
+    own_run = OwnRun(context.instance, context.run.run_id, sensor_name(source_id))
     tell = _Teller(context, own_run, config, source)
     if (pause := paused(config.state_dir, source_id)) is not None:
         tell.not_run(f"paused {pause.reason}".strip())
@@ -212,11 +213,7 @@ class _Teller:
         self._log(self._reporter.events(outcome.window, final=True))
 
     def not_run(self, why: str) -> None:
-        metadata: Metadata = {
-            "records_sent": dg.MetadataValue.int(0),
-            "stop_reason": dg.MetadataValue.text(why),
-        }
-        self._log([dg.AssetObservation(self._key, metadata=metadata)])
+        self._log([not_run(self._key, why)])
 
     def _log(self, events: list[Any]) -> None:
         for event in events:

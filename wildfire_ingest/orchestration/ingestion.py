@@ -18,20 +18,20 @@ from wildfire_ingest.errors import IngestError, SpoolBusy
 from wildfire_ingest.intake.pause import paused
 from wildfire_ingest.orchestration.processes import name_process
 from wildfire_ingest.orchestration.reporter import (
-    Metadata,
     WindowReporter,
     metadata_of,
+    not_run,
     records_sent,
 )
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
     KafkaProducerResource,
+    Resources,
     ThrottlerResource,
 )
 from wildfire_ingest.orchestration.source_engine import source_engine
 from wildfire_ingest.orchestration.termination import graceful
 
-Resources = tuple[ApiClientResource, KafkaProducerResource, ThrottlerResource]
 RETRIABLE = frozenset({"failed", "undelivered"})
 """Endings after which the same run can succeed; a superseded one cannot."""
 
@@ -90,25 +90,17 @@ def _run_once(
     """The run's numbers; None where the source is paused or another process runs it already."""
     pause = paused(config.state_dir, source_id)
     if pause is not None:
-        _say_not_run(context, f"paused {pause.reason}".strip())
+        context.log_event(not_run(context.asset_key, f"paused {pause.reason}".strip()))
         return None
     try:
         with source_engine(config, source_id, *resources) as engine:
             return engine.run_once(stop)
     except SpoolBusy as error:
         context.log.info("already running: %s", error)
-        _say_not_run(context, "already running")
+        context.log_event(not_run(context.asset_key, "already running"))
         return None
     except IngestError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
-
-
-def _say_not_run(context: dg.AssetExecutionContext, why: str) -> None:
-    metadata: Metadata = {
-        "records_sent": dg.MetadataValue.int(0),
-        "stop_reason": dg.MetadataValue.text(why),
-    }
-    context.log_event(dg.AssetObservation(context.asset_key, metadata=metadata))
 
 
 def raise_unless_good(summary: RunSummary) -> None:

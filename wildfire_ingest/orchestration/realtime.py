@@ -33,6 +33,7 @@ from wildfire_ingest.orchestration.reporter import WindowReporter, records_sent
 from wildfire_ingest.orchestration.resources import (
     ApiClientResource,
     KafkaProducerResource,
+    Resources,
     ThrottlerResource,
 )
 from wildfire_ingest.orchestration.source_engine import source_engine
@@ -43,7 +44,6 @@ GIVE_UP_S = 5.0
 """A tick does not wait longer for a broker: what is spooled goes with the next one."""
 DRAIN_S = 3.0
 MAX_REASON_CHARS = 1000
-Resources = tuple[ApiClientResource, KafkaProducerResource, ThrottlerResource]
 AssetEvent = dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation
 
 

@@ -125,6 +125,15 @@ def _busiest(topics: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(topics.items(), key=lambda item: -item[1])[:MAX_TOPICS])
 
 
+def not_run(key: dg.AssetKey, why: str) -> dg.AssetObservation:
+    """What an asset is told by a run that did not begin to poll."""
+    metadata: Metadata = {
+        "records_sent": dg.MetadataValue.int(0),
+        "stop_reason": dg.MetadataValue.text(why),
+    }
+    return dg.AssetObservation(key, metadata=metadata)
+
+
 class WindowReporter:
     """What Dagster is told of one source's run, window by window.
 

@@ -125,3 +125,7 @@ class ThrottlerResource(dg.ConfigurableResource[Any]):
     def lag(self, config: StreamConfig | None = None) -> Lag:
         """Reads the lag of the configured consumer groups."""
         return LagReader(client_config.common(build.kafka_settings(_configured(config))))
+
+
+Resources = tuple[ApiClientResource, KafkaProducerResource, ThrottlerResource]
+"""What a source runs on, in this order."""

@@ -3,11 +3,7 @@
 import subprocess
 import sys
 
-import pytest
-
 from wildfire_ingest.simulator.demo_memory import memory_of_family
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 
 
 def test_what_a_process_started_counts_with_it():

@@ -14,7 +14,7 @@ from wildfire_ingest.errors import (
     SourceRejected,
     SourceUnavailable,
 )
-from wildfire_ingest.sources.catalog import CONNECTORS, build_connector
+from wildfire_ingest.sources.catalog import CONNECTORS
 from wildfire_ingest.sources.noaa_alerts import NoaaAlerts
 from wildfire_ingest.sources.settings import NwsAlertsSettings
 from wildfire_ingest_tests.sources.alerts import (
@@ -367,8 +367,8 @@ def test_the_window_is_a_year_because_an_alert_in_force_may_be_old():
     assert alerts(window_s=90_000).window_s == 90_000
 
 
-def test_the_source_is_found_by_its_type_and_by_its_settings():
-    source = build_connector(NwsAlertsSettings(source_id="a"))
+def test_the_source_is_found_by_its_type():
+    source = CONNECTORS["noaa_alerts"](NwsAlertsSettings(source_id="a"))
 
     assert isinstance(source, NoaaAlerts)
     assert CONNECTORS["noaa_alerts"] is NoaaAlerts

@@ -15,7 +15,7 @@ from wildfire_ingest.errors import (
     SourceUnavailable,
 )
 from wildfire_ingest.exchange import Answer
-from wildfire_ingest.sources.catalog import CONNECTORS, build_connector
+from wildfire_ingest.sources.catalog import CONNECTORS
 from wildfire_ingest.sources.noaa_weather import FEWEST_TRIED, MOST_SILENT
 from wildfire_ingest.sources.settings import NwsObservationsSettings
 from wildfire_ingest_tests.sources.nws import HOUR_US, collection, feature, quantity
@@ -306,11 +306,12 @@ def test_the_window_is_longer_than_the_api_keeps_and_can_be_configured():
     assert weather(stations=("KSAC",), window_s=90_000).window_s == 90_000
 
 
-def test_the_source_is_found_by_its_type_and_by_its_settings():
+def test_the_source_is_found_by_its_type():
     settings_ = NwsObservationsSettings(source_id="stations", stations=("KSAC",))
 
-    for source in (CONNECTORS["noaa_weather"](settings_), build_connector(settings_)):
-        assert (source.source_type, source.source_id) == ("noaa_weather", "stations")
+    source = CONNECTORS["noaa_weather"](settings_)
+
+    assert (source.source_type, source.source_id) == ("noaa_weather", "stations")
 
 
 def test_a_rejected_station_is_not_for_ever_the_end_of_the_others():
